@@ -1,0 +1,119 @@
+# Every program that is built from this repository and run by ctest.
+#
+#   examples/c/*.c, examples/cpp/*.cpp   one program a file; headers shared by several stand beside them
+#   tests/c/*.c                          one program a file, compiled as C11 and again as C++17
+#   tests/cpp/*.cpp                      one program a file, C++17
+#   tests/link/                          how the libraries are linked and loaded
+#
+# Tests are named by kind: c11/<name>, cxx17/<name>, cpp/<name>, example/..., link/..., and valgrind/... for
+# the second run of each under valgrind. Each runs in a directory of its own, empty at the start.
+enable_language(CXX)
+if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+    set(CMAKE_BUILD_TYPE RelWithDebInfo)
+endif()
+find_package(Threads REQUIRED)
+find_program(VALGRIND_EXECUTABLE valgrind)
+if(VALGRIND_EXECUTABLE) # it may be there and yet refuse to start
+    execute_process(COMMAND ${VALGRIND_EXECUTABLE} -q true RESULT_VARIABLE valgrind_result OUTPUT_QUIET ERROR_QUIET)
+endif()
+
+# Without this our own headers were "system" headers, and their warnings silent.
+set(CMAKE_NO_SYSTEM_FROM_IMPORTED ON)
+
+# simledger_program(<target> <source> [<library>...]): a program with our settings.
+function(simledger_program target source)
+    add_executable(${target} ${source})
+    target_link_libraries(${target} PRIVATE ${ARGN} Threads::Threads)
+    # -UNDEBUG: assert() works in every build type.
+    target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Werror -UNDEBUG)
+    set_target_properties(${target} PROPERTIES
+        RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin
+        C_STANDARD 11 C_STANDARD_REQUIRED ON C_EXTENSIONS OFF
+        CXX_STANDARD 17 CXX_STANDARD_REQUIRED ON CXX_EXTENSIONS OFF)
+endfunction()
+
+# simledger_test(<name> <target or command> [<argument>...]): a test that runs in build/run/<name>. A program
+# that ends with 77 has printed why it was skipped.
+function(simledger_test name command)
+    if(TARGET ${command})
+        set(command $<TARGET_FILE:${command}>)
+    endif()
+    add_test(NAME ${name} COMMAND
+        ${PROJECT_SOURCE_DIR}/tools/in-fresh-dir ${PROJECT_BINARY_DIR}/run/${name} ${command} ${ARGN})
+    set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 600)
+endfunction()
+
+# simledger_valgrind_test(<name> <target> [<argument>...]): the test valgrind/<name>. Any error, and any block
+# that is lost, fails it. Programs that would take too long may do less when SIMLEDGER_VALGRIND is set.
+function(simledger_valgrind_test name target)
+    if(VALGRIND_EXECUTABLE AND valgrind_result EQUAL 0)
+        simledger_test(valgrind/${name} ${VALGRIND_EXECUTABLE} --quiet --error-exitcode=99
+            --leak-check=full --show-leak-kinds=definite,indirect,possible
+            --errors-for-leak-kinds=definite,indirect --fair-sched=try $<TARGET_FILE:${target}> ${ARGN})
+        set_tests_properties(valgrind/${name} PROPERTIES ENVIRONMENT SIMLEDGER_VALGRIND=1 TIMEOUT 1800)
+    else()
+        simledger_test(valgrind/${name} sh -c "echo 'skipped: there is no valgrind that works' && exit 77")
+    endif()
+endfunction()
+
+# simledger_as_cpp(<variable> <source>): a C++ file that holds the C file. An include and not a copy:
+# messages name the real file, and its own includes are found.
+function(simledger_as_cpp variable source)
+    get_filename_component(name ${source} NAME_WE)
+    set(copy ${PROJECT_BINARY_DIR}/as_cpp/${name}.cpp)
+    file(GENERATE OUTPUT ${copy} CONTENT "#include \"${source}\"\n")
+    set(${variable} ${copy} PARENT_SCOPE)
+endfunction()
+
+# --- Examples ----------------------------------------------------------------------------------------
+
+if(SIMLEDGER_BUILD_EXAMPLES)
+    file(GLOB examples CONFIGURE_DEPENDS
+        ${PROJECT_SOURCE_DIR}/examples/c/*.c ${PROJECT_SOURCE_DIR}/examples/cpp/*.cpp)
+    foreach(source IN LISTS examples)
+        get_filename_component(name ${source} NAME_WE)
+        get_filename_component(folder ${source} DIRECTORY)
+        get_filename_component(language ${folder} NAME)
+        set(target example_${language}_${name})
+        set(test example/${language}/${name})
+        simledger_program(${target} ${source} simledger::shared m)
+        if(name STREQUAL anomaly_mesh)
+            set(data --data ${PROJECT_SOURCE_DIR}/examples/data/shuttle.csv)
+            simledger_test(${test}/threads ${target} --nodes 16 ${data})
+            simledger_test(${test}/processes ${target} --nodes 4 --processes ${data})
+            set_tests_properties(${test}/threads ${test}/processes PROPERTIES PROCESSORS 2)
+        else()
+            simledger_test(${test} ${target})
+        endif()
+        if(name STREQUAL quickstart)
+            simledger_valgrind_test(${test} ${target})
+        endif()
+    endforeach()
+endif()
+
+# --- Tests -------------------------------------------------------------------------------------------
+
+if(SIMLEDGER_BUILD_TESTS)
+    # The C tests use both libraries between them: as C11 the shared one, as C++17 the static one.
+    file(GLOB c_tests CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/c/*.c)
+    foreach(source IN LISTS c_tests)
+        get_filename_component(name ${source} NAME_WE)
+        simledger_as_cpp(source_as_cpp ${source})
+        simledger_program(c11_${name} ${source} simledger::shared m)
+        simledger_program(cxx17_${name} ${source_as_cpp} simledger::static)
+        foreach(kind c11 cxx17)
+            simledger_test(${kind}/${name} ${kind}_${name})
+            simledger_valgrind_test(${kind}/${name} ${kind}_${name})
+        endforeach()
+    endforeach()
+
+    file(GLOB cpp_tests CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/cpp/*.cpp)
+    foreach(source IN LISTS cpp_tests)
+        get_filename_component(name ${source} NAME_WE)
+        simledger_program(cpp_${name} ${source} simledger::shared)
+        simledger_test(cpp/${name} cpp_${name})
+        simledger_valgrind_test(cpp/${name} cpp_${name})
+    endforeach()
+
+    include(${PROJECT_SOURCE_DIR}/tests/link/link.cmake)
+endif()

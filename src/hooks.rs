@@ -1,0 +1,33 @@
+//! Places where a test can make the library fail. Nothing at all without the feature `test-hooks`.
+
+#[cfg(not(feature = "test-hooks"))]
+#[inline(always)]
+pub(crate) fn point(_name: &str) {}
+
+#[cfg(feature = "test-hooks")]
+pub(crate) use armed::point;
+
+/// Arms the places; only with the feature `test-hooks`.
+#[cfg(feature = "test-hooks")]
+pub mod armed {
+    use std::sync::Mutex;
+
+    static ARMED: Mutex<Option<String>> = Mutex::new(None);
+
+    /// The next time any thread passes the place with this name, it panics there, once.
+    pub fn panic_at(name: &str) {
+        *ARMED.lock().unwrap() = Some(name.to_string());
+    }
+
+    pub(crate) fn point(name: &str) {
+        let hit = {
+            let mut armed = ARMED.lock().unwrap();
+            let hit = armed.as_deref() == Some(name);
+            if hit {
+                *armed = None;
+            }
+            hit
+        };
+        assert!(!hit, "injected at {name}");
+    }
+}

@@ -1,0 +1,78 @@
+//! An immutable, ordered, durable event ledger for simulators.
+//!
+//! Many agents of a simulation, in threads and in processes, append what they found to one ledger
+//! and poll it for what the others found since the last id they saw. The ledger is one SQLite file;
+//! there is no server. This crate is what C programs link as `libsimledger`, and can be used from
+//! Rust as it is:
+//!
+//! ```
+//! use simledger::{Ledger, NO_LIMIT};
+//!
+//! # fn main() -> simledger::Result<()> {
+//! let ledger = Ledger::open_path(":memory:")?;
+//! ledger.append_json(r#"{"timestamp":12.5,"node_id":"node-7","features":{"rate":910},"confidence":0.93}"#)?;
+//! let mut last_seen = 0;
+//! let fresh = ledger.poll_since(last_seen, NO_LIMIT)?;
+//! for entry in fresh.iter() {
+//!     println!("{} {}", entry.node_id(), entry.confidence());
+//! }
+//! last_seen = fresh.position();
+//! # assert_eq!((fresh.len(), last_seen), (1, 1));
+//! ledger.close()
+//! # }
+//! ```
+//!
+//! # The map of the house
+//!
+//! Layers point one way: `ffi` → [`Ledger`] → engine → (cache, store) → (entry, query, error).
+//!
+//! | module | what it does |
+//! |---|---|
+//! | `entry`, `json` | an entry on its way in: JSON checked and compacted in one pass |
+//! | `chunk`, `entries` | entries in memory: shared immutable chunks, and results as ranges of them |
+//! | `config`, `error`, `logging`, `metrics` | what they say |
+//! | `call` | the time budget and the log lines of the call in progress |
+//! | `ledger` | the API for Rust |
+//! | `registry`, `engine` | one engine for each file in a process: storage, caches, metrics |
+//! | `store` | durable storage behind a trait; `store::sqlite` is the one there is |
+//! | `cache` | recent reads in memory, never stale |
+//! | `sys` | what the operating system needs, behind small safe types |
+//! | `ffi` | the C API |
+
+#![cfg_attr(not(test), warn(clippy::unwrap_used))]
+
+mod cache;
+mod call;
+mod chunk;
+mod config;
+mod engine;
+mod entries;
+mod entry;
+mod error;
+pub mod ffi;
+mod hooks;
+mod json;
+mod ledger;
+mod logging;
+mod metrics;
+mod query;
+mod registry;
+mod store;
+mod sys;
+mod utc;
+
+pub use chunk::{Entry, EntryRef};
+pub use config::{Config, KEYS, Key, Scope};
+pub use entries::Entries;
+pub use entry::{Limits, NODE_ID_BYTES_MAX, NewEntry};
+pub use error::{Error, Result, Status};
+#[cfg(feature = "test-hooks")]
+#[doc(hidden)]
+pub use hooks::armed as test_hooks;
+pub use ledger::{Batched, Ledger, NO_LIMIT};
+pub use logging::{Level, LogFunction};
+
+/// The version of SQLite inside.
+pub fn sqlite_version() -> &'static str {
+    rusqlite::version()
+}

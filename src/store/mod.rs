@@ -1,0 +1,100 @@
+//! Durable storage, behind two traits.
+//!
+//! [`Feed`] is the seam between storage and whatever keeps recent entries in memory: what is new
+//! since an id, and is there anything. [`Store`] is the rest. A store knows nothing of caches; it
+//! finds the time budget and the log of the call in [`crate::call`].
+
+pub(crate) mod sqlite;
+
+use crate::chunk::Entry;
+use crate::entries::Entries;
+use crate::entry::NewEntry;
+use crate::error::Result;
+use crate::query::Query;
+
+/// The state of the ledger, as far as it can be told apart. Two equal versions, one taken after
+/// the other, mean that nothing was committed between them, by anybody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Version(pub i64);
+
+/// What is new, and is there anything.
+pub(crate) trait Feed {
+    /// The version now. It covers every append acknowledged before, in any process.
+    fn version(&self) -> Result<Version>;
+
+    /// Entries above `after` in the order of their ids, as many as fit, with the position reached
+    /// and the gap that cleanup left before them.
+    fn since(&self, after: i64, limit: usize, bytes_max: usize) -> Result<Entries>;
+}
+
+/// Where entries are kept.
+pub(crate) trait Store: Feed + Send + Sync {
+    /// Writes all of the batch or nothing.
+    fn append(&self, batch: &Batch<'_>) -> Result<Appended>;
+
+    /// The entries that a query asks for.
+    fn read(&self, query: &Query<'_>) -> Result<Entries>;
+
+    /// The entry with this id.
+    fn get(&self, id: i64) -> Result<Option<Entry>>;
+
+    /// How many entries there are.
+    fn count(&self) -> Result<i64>;
+
+    /// The ids at both ends.
+    fn ends(&self) -> Result<Ends>;
+
+    /// Deletes old entries; how many.
+    fn cleanup(&self, cutoff: Cutoff) -> Result<i64>;
+
+    /// Whether the storage is still where it was opened. Cheap enough for every call.
+    fn check_place(&self) -> Result<()>;
+
+    /// Ends all use of the storage, with what there is left to do.
+    fn close(self: Box<Self>) -> Result<()>;
+}
+
+/// What a second entry with the same timestamp and node is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OnDuplicate {
+    Refuse,
+    /// Left out if it is equal.
+    IgnoreEqual,
+}
+
+/// Entries that are written together.
+pub(crate) struct Batch<'a> {
+    pub entries: &'a [NewEntry<'a>],
+    pub on_duplicate: OnDuplicate,
+}
+
+/// What became of a batch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Appended {
+    /// The first id that was given; 0 if none was. The others follow without gaps.
+    pub first_id: i64,
+    /// How many were added.
+    pub count: usize,
+    /// The id of the last entry that was there already.
+    pub existing_id: i64,
+}
+
+/// The ids at both ends of a ledger.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Ends {
+    /// Of the oldest entry there is; 0 if there is none.
+    pub first: i64,
+    /// Of the newest entry that ever was, cleaned up or not; 0 if there never was one.
+    pub last: i64,
+}
+
+/// Which entries are old.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Cutoff {
+    /// Those more than so many seconds behind the ledger's clock.
+    Age(f64),
+    /// Those with a smaller timestamp.
+    BeforeTimestamp(f64),
+    /// Those with a smaller id.
+    BeforeId(i64),
+}

@@ -1,0 +1,83 @@
+//! How every connection is opened: the same safety settings for the writer and the readers.
+
+use std::path::PathBuf;
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags};
+
+use crate::call;
+
+/// Statements that each connection keeps prepared: more than the store has.
+const STATEMENTS_MAX: usize = 32;
+
+/// What to open, and how.
+#[derive(Clone, Debug)]
+pub(super) struct Source {
+    /// An absolute path, or the URI of a database in memory: never a text that SQLite could take
+    /// for something else.
+    pub name: PathBuf,
+    pub in_memory: bool,
+    pub read_only: bool,
+    pub synchronous: String,
+    pub cache_kilobytes: usize,
+}
+
+/// What a connection is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    Writer,
+    Reader,
+}
+
+impl Source {
+    /// The flags to open it with.
+    pub fn flags(&self) -> OpenFlags {
+        // Each connection is used by one thread at a time, so SQLite need not lock it.
+        let mut flags = OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+        flags |= if self.read_only {
+            OpenFlags::SQLITE_OPEN_READ_ONLY
+        } else {
+            OpenFlags::SQLITE_OPEN_READ_WRITE
+        };
+        if self.in_memory {
+            flags |= OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_CREATE;
+            flags.remove(OpenFlags::SQLITE_OPEN_NOFOLLOW);
+        }
+        flags
+    }
+
+    /// Opens a connection.
+    pub fn open(&self, role: Role) -> rusqlite::Result<Connection> {
+        let connection = Connection::open_with_flags(&self.name, self.flags())?;
+        self.prepare(&connection, role)?;
+        Ok(connection)
+    }
+
+    /// Sets up a connection that was just opened.
+    pub fn prepare(&self, connection: &Connection, role: Role) -> rusqlite::Result<()> {
+        connection.busy_handler(Some(wait_while_busy))?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+        // What is planted in a file must not run: no trigger, no view, no function of the schema.
+        // The guards in the file are for other programs; this library keeps their rules itself.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false)?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DDL, false)?;
+        // Keeps statements from being prepared anew when a bound value changes.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+        connection.execute_batch(&format!(
+            "PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0; \
+             PRAGMA cache_size = -{}; PRAGMA synchronous = {}; PRAGMA query_only = {};",
+            self.cache_kilobytes,
+            self.synchronous,
+            if role == Role::Reader { "ON" } else { "OFF" },
+        ))
+    }
+}
+
+/// SQLite found a lock taken: wait for a moment, as long as the time budget of the call lasts.
+fn wait_while_busy(attempts: i32) -> bool {
+    call::pause(u32::try_from(attempts).unwrap_or(0))
+}

@@ -1,0 +1,229 @@
+//! The ledger in one SQLite file: a transaction for each append, in WAL mode by default.
+
+mod connection;
+mod fault;
+mod place;
+mod readers;
+mod rows;
+mod schema;
+mod writer;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::{Mutex, RwLock, RwLockReadGuard};
+use rusqlite::{Connection, OpenFlags};
+use scheduled_thread_pool::ScheduledThreadPool;
+
+use self::connection::{Role, Source};
+use self::fault::translate;
+pub(crate) use self::place::{FileId, Place};
+use self::readers::Readers;
+use self::writer::Writer;
+use super::{Appended, Batch, Cutoff, Ends, Feed, Store, Version};
+use crate::call;
+use crate::chunk::Entry;
+use crate::config::{Scope, Settings};
+use crate::entries::Entries;
+use crate::error::{Error, Result, Status};
+use crate::metrics::Metrics;
+use crate::query::Query;
+
+/// Taken to read or to write a ledger in memory.
+type Turns = Arc<RwLock<()>>;
+
+/// A ledger in a SQLite file, or in memory.
+pub(crate) struct SqliteStore {
+    place: Option<Place>,
+    readers: Readers,
+    /// Never writes, so that SQLite tells it of every commit by anybody else.
+    witness: Mutex<Connection>,
+    /// `None` where the file was opened for reading only.
+    writer: Option<Writer>,
+    /// In memory, SQLite's connections refuse each other at once instead of waiting in turn.
+    turns: Option<Turns>,
+    metrics: Arc<Metrics>,
+}
+
+/// Makes the file at `path` if there is none. Nothing is written to it yet.
+pub(crate) fn touch(path: &str) -> Result<()> {
+    let absolute = Place::of_new(path)?;
+    // SQLite makes it, since it must be SQLite that closes it: closing a file drops all locks that
+    // the process has on it.
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    Connection::open_with_flags(absolute, flags)
+        .map(drop)
+        .map_err(|error| translate(&error).context(format!("\"{path}\" cannot be created")).with_field("path"))
+}
+
+impl SqliteStore {
+    /// Opens the ledger at `place`, or a new one in memory. `settings` becomes what is so.
+    pub fn open(
+        place: Option<Place>,
+        settings: &mut Settings,
+        scheduler: Arc<ScheduledThreadPool>,
+        metrics: Arc<Metrics>,
+    ) -> Result<SqliteStore> {
+        let source = Source {
+            name: place.as_ref().map_or_else(new_memory_name, |place| place.path().to_path_buf()),
+            in_memory: place.is_none(),
+            read_only: settings.flag("read_only"),
+            synchronous: settings.text("synchronous_mode").to_string(),
+            cache_kilobytes: settings.integer("cache_size"),
+        };
+        let shown = place.as_ref().map_or("the ledger in memory".to_string(), |p| format!("\"{}\"", p.path().display()));
+        Self::open_source(source, place, settings, scheduler, metrics).map_err(|error| error.context(shown))
+    }
+
+    fn open_source(
+        source: Source,
+        place: Option<Place>,
+        settings: &mut Settings,
+        scheduler: Arc<ScheduledThreadPool>,
+        metrics: Arc<Metrics>,
+    ) -> Result<SqliteStore> {
+        let sql = |error: rusqlite::Error| translate(&error);
+        // Opened here and not by the pool, so that whatever is wrong is said at once.
+        let role = if source.read_only { Role::Reader } else { Role::Writer };
+        let mut first = source.open(role).map_err(sql)?;
+        if source.read_only {
+            if schema::inspect(&first)? == schema::Kind::Empty {
+                return Err(Error::new(Status::Incompatible, "the file is empty: there is no ledger in it to read"));
+            }
+        } else {
+            if first.is_readonly("main").map_err(sql)? {
+                let message = "the file or its folder cannot be written; open it with read_only = true";
+                return Err(Error::new(Status::ReadOnly, message).with_field("read_only"));
+            }
+            schema::establish(&mut first, settings)?;
+        }
+        let kind = schema::inspect(&first)?;
+        let journal_mode = schema::journal_mode(&first)?;
+        let mut found = Vec::new();
+        for name in ["unique", "clock", "guards", "commit"] {
+            found.push((name, schema::file_setting(&first, kind, name)?));
+        }
+        settings.settle(Scope::File, |name| {
+            found.iter().find(|(known, _)| *known == name).and_then(|(_, value)| value.clone())
+        })?;
+        if place.is_some() {
+            settings.note("journal_mode", &journal_mode.to_ascii_uppercase());
+        }
+        let turns = source.in_memory.then(Turns::default);
+        let witness = if source.read_only { source.open(Role::Reader) } else { Ok(first) };
+        let (witness, writer) = if source.read_only {
+            (witness.map_err(sql)?, None)
+        } else {
+            let first = witness.map_err(sql)?;
+            (source.open(Role::Reader).map_err(sql)?, Some(Writer::new(source.clone(), first, turns.clone())))
+        };
+        let readers = Readers::new(
+            &source,
+            settings.integer("max_connections"),
+            scheduler,
+            Arc::clone(&metrics),
+            kind == schema::Kind::Ours,
+        );
+        Ok(SqliteStore { place, readers, witness: Mutex::new(witness), writer, turns, metrics })
+    }
+
+    fn writer(&self) -> Result<&Writer> {
+        self.writer.as_ref().ok_or_else(|| {
+            Error::new(Status::ReadOnly, "the ledger was opened with read_only = true").with_field("read_only")
+        })
+    }
+
+    fn reading<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        let _turn = self.turn_to_read()?;
+        let connection = self.readers.connection(|| self.look())?;
+        crate::hooks::point("reader");
+        work(&connection)
+    }
+
+    fn look(&self) -> Result<()> {
+        self.place.as_ref().map_or(Ok(()), Place::look)
+    }
+
+    fn turn_to_read(&self) -> Result<Option<RwLockReadGuard<'_, ()>>> {
+        let Some(turns) = &self.turns else { return Ok(None) };
+        turns.try_read().or_else(|| turns.try_read_for(call::remaining())).map(Some).ok_or_else(no_turn)
+    }
+}
+
+impl Feed for SqliteStore {
+    fn version(&self) -> Result<Version> {
+        let _turn = self.turn_to_read()?;
+        let witness = match self.witness.try_lock() {
+            Some(witness) => witness,
+            None => self.witness.try_lock_for(call::remaining()).ok_or_else(no_turn)?,
+        };
+        // "The integer values returned by two invocations of "PRAGMA data_version" from the same
+        // connection will be different if changes were committed to the database by any other
+        // connection in the interim." (https://sqlite.org/pragma.html#pragma_data_version)
+        witness
+            .prepare_cached("PRAGMA data_version")
+            .and_then(|mut statement| statement.query_row([], |row| row.get(0)))
+            .map(Version)
+            .map_err(|error| translate(&error))
+    }
+
+    fn since(&self, after: i64, limit: usize, bytes_max: usize) -> Result<Entries> {
+        self.read(&Query::since(after, limit, bytes_max))
+    }
+}
+
+impl Store for SqliteStore {
+    fn append(&self, batch: &Batch<'_>) -> Result<Appended> {
+        self.writer()?.append(batch, &self.metrics)
+    }
+
+    fn read(&self, query: &Query<'_>) -> Result<Entries> {
+        self.reading(|connection| self.readers.read(connection, query))
+    }
+
+    fn get(&self, id: i64) -> Result<Option<Entry>> {
+        self.reading(|connection| self.readers.get(connection, id))
+    }
+
+    fn count(&self) -> Result<i64> {
+        self.reading(|connection| self.readers.count(connection))
+    }
+
+    fn ends(&self) -> Result<Ends> {
+        self.reading(|connection| self.readers.ends(connection))
+    }
+
+    fn cleanup(&self, cutoff: Cutoff) -> Result<i64> {
+        self.writer()?.cleanup(cutoff, &self.metrics)
+    }
+
+    fn check_place(&self) -> Result<()> {
+        self.place.as_ref().map_or(Ok(()), Place::check)
+    }
+
+    fn close(self: Box<Self>) -> Result<()> {
+        let SqliteStore { readers, witness, writer, .. } = *self;
+        // The writer last: the connection that closes last folds the WAL into the file.
+        drop(readers);
+        drop(witness);
+        writer.map_or(Ok(()), Writer::close)
+    }
+}
+
+/// The name of a database in memory that this process has not used yet.
+fn new_memory_name() -> PathBuf {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    PathBuf::from(format!("file:/simledger-{}?vfs=memdb", NEXT.fetch_add(1, Ordering::Relaxed)))
+}
+
+fn no_turn() -> Error {
+    let message = format!(
+        "other threads used the ledger for all of the {:?} that the call may take; raise the timeout",
+        call::timeout()
+    );
+    Error::new(Status::Busy, message)
+}

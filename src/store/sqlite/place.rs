@@ -1,0 +1,115 @@
+//! Where a ledger file is: its path resolved once, its identity, and whether it is still there.
+
+use std::fs::{self, Metadata};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::error::{Error, Result, Status};
+use crate::sys::clock;
+
+/// What a file is, whatever it is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct FileId {
+    device: u64,
+    inode: u64,
+}
+
+impl FileId {
+    fn of(metadata: &Metadata) -> FileId {
+        FileId { device: metadata.dev(), inode: metadata.ino() }
+    }
+}
+
+/// How often an open ledger looks whether its file is still there.
+const LOOK_MILLIS: u64 = 400;
+
+/// The place of an existing regular file.
+#[derive(Debug)]
+pub(crate) struct Place {
+    /// Absolute and free of symbolic links.
+    path: PathBuf,
+    id: FileId,
+    next_look: AtomicU64,
+}
+
+impl Place {
+    /// The file at `path`, if there is one. Whatever is there and is no regular file is an error,
+    /// as is a symbolic link that leads nowhere: nothing is ever created through one.
+    pub fn find(path: &str) -> Result<Option<Place>> {
+        let metadata = match fs::metadata(path) {
+            Ok(metadata) => metadata,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                if fs::symlink_metadata(path).is_ok() {
+                    let message = format!("\"{path}\" is a symbolic link to a file that does not exist; create the file, or remove the link");
+                    return Err(Error::new(Status::Io, message).with_field("path"));
+                }
+                return Ok(None);
+            }
+            Err(error) => return Err(io(path, &error)),
+        };
+        if !metadata.is_file() {
+            let what = if metadata.is_dir() { "a directory" } else { "not a regular file" };
+            let message = format!("\"{path}\" is {what}; give the path of a ledger file");
+            return Err(Error::new(Status::Io, message).with_field("path"));
+        }
+        let path = fs::canonicalize(path).map_err(|error| io(path, &error))?;
+        Ok(Some(Place { path, id: FileId::of(&metadata), next_look: AtomicU64::new(0) }))
+    }
+
+    /// The absolute path that a new file at `path` will have.
+    pub fn of_new(path: &str) -> Result<PathBuf> {
+        let given = Path::new(path);
+        let Some(name) = given.file_name() else {
+            let message = format!("\"{path}\" does not end in the name of a file");
+            return Err(Error::new(Status::Io, message).with_field("path"));
+        };
+        let folder = match given.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
+        let folder = fs::canonicalize(folder).map_err(|error| io(path, &error))?;
+        Ok(folder.join(name))
+    }
+
+    /// The resolved path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Which file it is.
+    pub fn id(&self) -> FileId {
+        self.id
+    }
+
+    /// An error if the file is gone or another one is in its place. Looks now and then only, so
+    /// that every call can ask: what happens to the file is noticed within a second.
+    pub fn check(&self) -> Result<()> {
+        let now = clock::coarse_millis();
+        if now < self.next_look.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        self.look()?;
+        self.next_look.store(now + LOOK_MILLIS, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// The same, and looks at once.
+    pub fn look(&self) -> Result<()> {
+        let path = self.path.display();
+        let what = match fs::metadata(&self.path) {
+            Ok(metadata) if FileId::of(&metadata) == self.id => return Ok(()),
+            Ok(_) => "was replaced by another file",
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => "was removed or renamed",
+            Err(error) => return Err(io(&path.to_string(), &error)),
+        };
+        let message = format!(
+            "the ledger file \"{path}\" {what} while it was open; close this ledger, and open the path again"
+        );
+        Err(Error::new(Status::Io, message).with_field("path"))
+    }
+}
+
+fn io(path: &str, error: &std::io::Error) -> Error {
+    Error::new(Status::Io, format!("\"{path}\": {error}")).with_field("path")
+}

@@ -1,0 +1,303 @@
+//! The tables, indexes and guards of a ledger file: made, recognised, brought up to date.
+
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
+
+use super::fault::translate;
+use crate::call;
+use crate::config::{Scope, Settings};
+use crate::error::{Error, Result, Status};
+
+/// The version that this library writes. Files of a larger one are refused.
+const VERSION: i64 = 1;
+
+const COLUMNS: [&str; 6] = ["id", "timestamp", "node_id", "features", "confidence", "created_at"];
+
+const LEDGER: &str = "CREATE TABLE ledger (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    timestamp REAL NOT NULL,
+    node_id TEXT NOT NULL,
+    features TEXT NOT NULL,
+    confidence REAL NOT NULL,
+    created_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP";
+
+const INDEXES: &str = "
+CREATE INDEX IF NOT EXISTS idx_ledger_timestamp ON ledger(timestamp);
+CREATE INDEX IF NOT EXISTS idx_ledger_node_id ON ledger(node_id, timestamp);
+CREATE INDEX IF NOT EXISTS idx_ledger_confidence ON ledger(confidence);";
+
+/// What simledger keeps beside the entries. The retention mark is one row that only grows.
+const COMPANIONS: &str = "
+CREATE TABLE simledger_settings (name TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE simledger_retention (
+    singleton INTEGER PRIMARY KEY CHECK (singleton = 1),
+    deleted_through INTEGER NOT NULL,
+    cutoff_timestamp REAL
+);
+INSERT INTO simledger_retention VALUES (1, 0, NULL);
+CREATE TRIGGER simledger_retention_update BEFORE UPDATE ON simledger_retention
+WHEN NEW.deleted_through IS NULL OR NEW.deleted_through < OLD.deleted_through OR NEW.singleton IS NOT OLD.singleton
+BEGIN SELECT RAISE(ABORT, 'simledger: the retention mark only grows'); END;
+CREATE TRIGGER simledger_retention_delete BEFORE DELETE ON simledger_retention
+BEGIN SELECT RAISE(ABORT, 'simledger: the retention mark stays'); END;
+CREATE TRIGGER simledger_retention_insert BEFORE INSERT ON simledger_retention
+BEGIN SELECT RAISE(ABORT, 'simledger: there is one retention mark'); END;";
+
+/// Refuse what would change an entry. REPLACE does not fire DELETE triggers, and NEW.id is -1 in a
+/// BEFORE trigger where no id is given, which an explicit -1 imitates: hence two on INSERT. The
+/// columns are named so that dropping one fails.
+const GUARDS: &str = "
+CREATE TRIGGER simledger_guard_update BEFORE UPDATE ON ledger BEGIN
+    SELECT RAISE(ABORT, 'simledger: entries are immutable (guards = on)'),
+        OLD.id, OLD.timestamp, OLD.node_id, OLD.features, OLD.confidence, OLD.created_at;
+END;
+CREATE TRIGGER simledger_guard_delete BEFORE DELETE ON ledger
+WHEN OLD.id > coalesce((SELECT deleted_through FROM simledger_retention WHERE singleton = 1), 0) BEGIN
+    SELECT RAISE(ABORT, 'simledger: entries are deleted by simledger''s cleanup only (guards = on)');
+END;
+CREATE TRIGGER simledger_guard_insert_id BEFORE INSERT ON ledger WHEN NEW.id IS NOT -1 BEGIN
+    SELECT RAISE(ABORT, 'simledger: ids are given by the ledger: leave the id out (guards = on)');
+END;
+CREATE TRIGGER simledger_guard_inserted_id AFTER INSERT ON ledger WHEN NEW.id < 1 BEGIN
+    SELECT RAISE(ABORT, 'simledger: ids are given by the ledger: leave the id out (guards = on)');
+END;";
+
+/// Only where (timestamp, node_id) is unique: an entry that is there is not replaced.
+const GUARD_UNIQUE: &str = "
+CREATE TRIGGER simledger_guard_insert_duplicate BEFORE INSERT ON ledger
+WHEN EXISTS (SELECT 1 FROM ledger WHERE timestamp = NEW.timestamp AND node_id = NEW.node_id) BEGIN
+    SELECT RAISE(ABORT, 'simledger: there is an entry with this timestamp and node_id (guards = on)');
+END;";
+
+/// What a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Nothing is in it yet.
+    Empty,
+    /// A ledger that this library has not written to yet.
+    Plain,
+    /// A ledger of this library.
+    Ours,
+}
+
+/// Recognises a file; an error if it is no ledger, or one of a newer version.
+pub(super) fn inspect(connection: &Connection) -> Result<Kind> {
+    let is_table = |name: &str| -> rusqlite::Result<bool> {
+        connection
+            .prepare("SELECT type FROM sqlite_schema WHERE name = ?1")?
+            .query_row([name], |row| row.get::<_, String>(0))
+            .optional()
+            .map(|kind| kind.as_deref() == Some("table"))
+    };
+    let objects: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(not_ours)?;
+    if objects == 0 {
+        return Ok(Kind::Empty);
+    }
+    if !is_table("ledger").map_err(not_ours)? {
+        return Err(incompatible("it is a database without a table \"ledger\""));
+    }
+    check_columns(connection)?;
+    if !is_table("simledger_settings").map_err(not_ours)? {
+        return Ok(Kind::Plain);
+    }
+    let version = setting(connection, "schema_version")?.and_then(|version| version.parse::<i64>().ok());
+    match version {
+        Some(VERSION) if is_table("simledger_retention").map_err(not_ours)? => Ok(Kind::Ours),
+        Some(newer) if newer > VERSION => Err(incompatible(&format!(
+            "its schema has version {newer}, and this library knows versions up to {VERSION}: use a newer library"
+        ))),
+        _ => Err(incompatible("the tables that simledger keeps in it are damaged")),
+    }
+}
+
+fn check_columns(connection: &Connection) -> Result<()> {
+    let mut statement = connection.prepare("PRAGMA table_xinfo(ledger)").map_err(not_ours)?;
+    let mut names = Vec::new();
+    let mut rows = statement.query([]).map_err(not_ours)?;
+    while let Some(row) = rows.next().map_err(not_ours)? {
+        let name: String = row.get(1).map_err(not_ours)?;
+        let key: i64 = row.get(5).map_err(not_ours)?;
+        if (key != 0) != (name == "id") {
+            return Err(incompatible("the primary key of its table \"ledger\" is not \"id\" alone"));
+        }
+        names.push(name);
+    }
+    let missing = COLUMNS.iter().find(|column| !names.iter().any(|name| name == *column));
+    if let Some(column) = missing {
+        return Err(incompatible(&format!("its table \"ledger\" has no column \"{column}\"")));
+    }
+    if let Some(extra) = names.iter().find(|name| !COLUMNS.contains(&name.as_str())) {
+        return Err(incompatible(&format!(
+            "its table \"ledger\" has the column \"{extra}\", which no ledger has"
+        )));
+    }
+    // AUTOINCREMENT is what makes SQLite remember ids for ever.
+    let sql: String = connection
+        .query_row("SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = 'ledger'", [], |row| row.get(0))
+        .map_err(not_ours)?;
+    if !sql.to_ascii_uppercase().contains("AUTOINCREMENT") {
+        return Err(incompatible("the \"id\" of its table \"ledger\" is not AUTOINCREMENT"));
+    }
+    Ok(())
+}
+
+/// Makes the file a ledger of this library, if it is not yet. What is asked of the file's own
+/// settings is only followed where nothing is settled yet.
+pub(super) fn establish(connection: &mut Connection, settings: &Settings) -> Result<()> {
+    if inspect(connection)? == Kind::Empty {
+        // Has an effect only before there is anything in the file.
+        connection.execute_batch("PRAGMA auto_vacuum = INCREMENTAL").map_err(|error| translate(&error))?;
+    }
+    set_journal(connection, settings)?;
+    if inspect(connection)? == Kind::Ours {
+        return Ok(());
+    }
+    let transaction = connection
+        .transaction_with_behavior(TransactionBehavior::Immediate)
+        .map_err(|error| translate(&error))?;
+    // Somebody may have been faster.
+    match inspect(&transaction)? {
+        Kind::Ours => return Ok(()),
+        Kind::Empty => create(&transaction, settings).map_err(|error| translate(&error))?,
+        Kind::Plain => adopt(&transaction, settings)?,
+    }
+    crate::hooks::point("schema.commit");
+    transaction.commit().map_err(|error| translate(&error))
+}
+
+fn create(transaction: &Transaction<'_>, settings: &Settings) -> rusqlite::Result<()> {
+    let unique = settings.is("unique", "timestamp_node_id");
+    let constraint = if unique { ",\n    UNIQUE(timestamp, node_id)" } else { "" };
+    transaction.execute_batch(&format!("{LEDGER}{constraint}\n);{INDEXES}"))?;
+    add_companions(transaction, settings, unique)
+}
+
+/// Adds what simledger needs to a ledger of another program, and changes none of its rows.
+fn adopt(transaction: &Transaction<'_>, settings: &Settings) -> Result<()> {
+    let unique = is_unique(transaction).map_err(|error| translate(&error))?;
+    let actual = if unique { "timestamp_node_id" } else { "none" };
+    let mut asked = settings.clone();
+    asked.settle(Scope::File, |name| (name == "unique").then(|| actual.to_string()))?;
+    let index_columns = "SELECT count(*) FROM pragma_index_info('idx_ledger_node_id')";
+    (|| {
+        // By node, newest first, needs both columns; the index of the same name on one is replaced.
+        if transaction.query_row(index_columns, [], |row| row.get::<_, i64>(0))? == 1 {
+            transaction.execute_batch("DROP INDEX idx_ledger_node_id")?;
+        }
+        transaction.execute_batch(INDEXES)?;
+        add_companions(transaction, settings, unique)
+    })()
+    .map_err(|error: rusqlite::Error| translate(&error))
+}
+
+fn add_companions(
+    transaction: &Transaction<'_>,
+    settings: &Settings,
+    unique: bool,
+) -> rusqlite::Result<()> {
+    transaction.execute_batch(COMPANIONS)?;
+    if settings.is("guards", "on") {
+        transaction.execute_batch(GUARDS)?;
+        if unique {
+            transaction.execute_batch(GUARD_UNIQUE)?;
+        }
+    }
+    let mut insert = transaction.prepare("INSERT INTO simledger_settings VALUES (?1, ?2)")?;
+    insert.execute(["schema_version", &VERSION.to_string()])?;
+    insert.execute(["unique", if unique { "timestamp_node_id" } else { "none" }])?;
+    for name in ["clock", "guards", "commit"] {
+        insert.execute([name, settings.text(name)])?;
+    }
+    transaction
+        .execute("INSERT INTO simledger_settings VALUES ('ledger_id', lower(hex(randomblob(16))))", [])?;
+    Ok(())
+}
+
+/// Whether (timestamp, node_id) is unique in this table.
+fn is_unique(connection: &Connection) -> rusqlite::Result<bool> {
+    let count: i64 = connection.query_row(
+        "SELECT count(*) FROM pragma_index_list('ledger') AS list WHERE list.\"unique\" AND list.partial = 0
+         AND (SELECT group_concat(name) FROM (SELECT name FROM pragma_index_info(list.name) ORDER BY name))
+             = 'node_id,timestamp'",
+        [],
+        |row| row.get(0),
+    )?;
+    Ok(count > 0)
+}
+
+/// What the file has settled for a key of scope `File`.
+pub(super) fn file_setting(connection: &Connection, kind: Kind, name: &str) -> Result<Option<String>> {
+    match kind {
+        Kind::Ours => setting(connection, name),
+        // Seen only by those who open it for reading.
+        _ => Ok(match name {
+            "unique" => {
+                let unique = is_unique(connection).map_err(|error| translate(&error))?;
+                Some(if unique { "timestamp_node_id" } else { "none" }.to_string())
+            }
+            "guards" => Some("off".to_string()),
+            "clock" => Some("wall".to_string()),
+            _ => None,
+        }),
+    }
+}
+
+fn setting(connection: &Connection, name: &str) -> Result<Option<String>> {
+    connection
+        .query_row("SELECT value FROM simledger_settings WHERE name = ?1", [name], |row| row.get(0))
+        .optional()
+        .map_err(not_ours)
+}
+
+/// Sets the journal mode. A file that others have open keeps its own, unless one was asked for.
+fn set_journal(connection: &Connection, settings: &Settings) -> Result<()> {
+    /// SQLite answers at once when somebody else is there. Most often that is a neighbour who is
+    /// opening the same new file, and done in a moment.
+    const ATTEMPTS_MAX: u32 = 50;
+    let wanted = settings.text("journal_mode");
+    let asked = settings.asked("journal_mode");
+    for attempt in 0.. {
+        let current = journal_mode(connection)?;
+        if current.eq_ignore_ascii_case(wanted) || current == "memory" {
+            return Ok(());
+        }
+        let answer = connection
+            .query_row(&format!("PRAGMA journal_mode = {wanted}"), [], |row| row.get::<_, String>(0))
+            .map_err(|error| translate(&error));
+        match answer {
+            Ok(now) if now.eq_ignore_ascii_case(wanted) => return Ok(()),
+            Ok(now) if asked => {
+                let message = format!("journal_mode {wanted} is not possible for this file; it stays {now}");
+                return Err(Error::new(Status::Unsupported, message).with_field("journal_mode"));
+            }
+            Ok(_) => return Ok(()),
+            Err(error) if error.status() != Status::Busy => return Err(error),
+            Err(error) if !call::pause(attempt) && asked => {
+                return Err(error.with_field("journal_mode"));
+            }
+            Err(_) if !asked && attempt >= ATTEMPTS_MAX => return Ok(()),
+            Err(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// The journal mode as it is, in SQLite's small letters.
+pub(super) fn journal_mode(connection: &Connection) -> Result<String> {
+    connection
+        .query_row("PRAGMA journal_mode", [], |row| row.get(0))
+        .map_err(|error| translate(&error))
+}
+
+fn incompatible(why: &str) -> Error {
+    Error::new(Status::Incompatible, format!("the file is not a ledger that can be used: {why}"))
+}
+
+/// Errors while finding out what a file is: what is no database at all is said clearly.
+fn not_ours(error: rusqlite::Error) -> Error {
+    let error = translate(&error);
+    if error.status() == Status::Incompatible {
+        return incompatible("it is not a SQLite database").with_sqlite_code(error.sqlite_code());
+    }
+    error
+}

@@ -1,0 +1,306 @@
+//! Writing: one connection for each file in a process, behind a fair lock; SQLite's own lock
+//! stands between processes.
+
+use parking_lot::FairMutex;
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::connection::{Role, Source};
+use super::fault::{is_duplicate, is_transient, translate};
+use super::{Turns, no_turn};
+use crate::call;
+use crate::entry::NewEntry;
+use crate::error::{Error, Result, Status};
+use crate::hooks;
+use crate::json;
+use crate::metrics::Metrics;
+use crate::store::{Appended, Batch, Cutoff, OnDuplicate};
+use crate::utc;
+
+/// Most entries that cleanup deletes in one transaction, so that appends get their turn.
+const CLEANUP_STEP: i64 = 1000;
+
+/// The one connection that writes.
+pub(super) struct Writer {
+    source: Source,
+    /// `None` after a panic or a transaction that would not end: the next call opens a new one.
+    connection: FairMutex<Option<Connection>>,
+    turns: Option<Turns>,
+}
+
+impl Writer {
+    pub fn new(source: Source, connection: Connection, turns: Option<Turns>) -> Writer {
+        Writer { source, connection: FairMutex::new(Some(connection)), turns }
+    }
+
+    /// Writes all of the batch or nothing.
+    pub fn append(&self, batch: &Batch<'_>, metrics: &Metrics) -> Result<Appended> {
+        if batch.entries.is_empty() {
+            return Ok(Appended::default());
+        }
+        self.transaction(metrics, |connection| insert(connection, batch))
+    }
+
+    /// Deletes what is older than the cut-off, in bounded transactions; how many.
+    pub fn cleanup(&self, cutoff: Cutoff, metrics: &Metrics) -> Result<i64> {
+        let mut fixed = None;
+        let mut deleted = 0;
+        loop {
+            let step = self.transaction(metrics, |connection| {
+                // The clock is read once, however many steps there are.
+                let cutoff = match fixed {
+                    Some(cutoff) => cutoff,
+                    None => *fixed.insert(Deletion::of(cutoff, connection)?),
+                };
+                cutoff.step(connection)
+            });
+            match step {
+                Ok(count) => {
+                    deleted += count;
+                    if count < CLEANUP_STEP {
+                        return Ok(deleted);
+                    }
+                }
+                Err(error) => return Err(error.with_work_done(deleted)),
+            }
+        }
+    }
+
+    /// Closes the connection.
+    pub fn close(self) -> Result<()> {
+        match self.connection.into_inner() {
+            None => Ok(()),
+            Some(connection) => connection.close().map_err(|(_, error)| translate(&error)),
+        }
+    }
+
+    /// Runs `work` in a write transaction, alone.
+    fn transaction<T>(
+        &self,
+        metrics: &Metrics,
+        mut work: impl FnMut(&Connection) -> Result<T>,
+    ) -> Result<T> {
+        let mut place = match self.connection.try_lock() {
+            Some(place) => place,
+            None => self.connection.try_lock_for(call::remaining()).ok_or_else(|| {
+                let message = format!(
+                    "other threads were writing for all of the {:?} that the call may take; \
+                     append in batches, or raise the timeout",
+                    call::timeout()
+                );
+                Error::new(Status::Busy, message)
+            })?,
+        };
+        let _turn = match &self.turns {
+            Some(turns) => Some(turns.try_write_for(call::remaining()).ok_or_else(no_turn)?),
+            None => None,
+        };
+        // Taken out while it is in use: a panic drops it, and SQLite rolls back.
+        let connection = match place.take() {
+            Some(connection) => connection,
+            None => {
+                metrics.writer_resets.add(1);
+                self.source.open(Role::Writer).map_err(|error| translate(&error))?
+            }
+        };
+        let result = attempt(&connection, &mut work);
+        if connection.is_autocommit() {
+            *place = Some(connection);
+        }
+        result
+    }
+}
+
+/// One transaction, again where SQLite says that the same may succeed a moment later.
+fn attempt<T>(connection: &Connection, work: &mut impl FnMut(&Connection) -> Result<T>) -> Result<T> {
+    let run = |sql: &str| connection.prepare_cached(sql).and_then(|mut statement| statement.execute([]));
+    for tries in 0.. {
+        match run("BEGIN IMMEDIATE") {
+            Ok(_) => break,
+            // The busy handler has waited already, except where SQLite does not ask it.
+            Err(error) if is_transient(&error) && call::pause(tries) => {}
+            Err(error) => return Err(translate(&error)),
+        }
+    }
+    let result = work(connection).and_then(|done| {
+        hooks::point("writer.commit");
+        run("COMMIT").map(|_| done).map_err(|error| translate(&error))
+    });
+    if result.is_err() {
+        // SQLite may have rolled back by itself; then this fails, and is not needed.
+        let _ = run("ROLLBACK");
+    }
+    result
+}
+
+fn insert(connection: &Connection, batch: &Batch<'_>) -> Result<Appended> {
+    const INSERT: &str = "INSERT INTO ledger (id, timestamp, node_id, features, confidence, created_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    let mut statement = connection.prepare_cached(INSERT).map_err(|error| translate(&error))?;
+    #[allow(clippy::cast_possible_truncation)] // Whole seconds, as CURRENT_TIMESTAMP has them.
+    let created_at = utc::format(utc::now().floor() as i64);
+    let first_id = next_id(connection)?;
+    let mut appended = Appended::default();
+    let mut id = first_id;
+    for (index, entry) in batch.entries.iter().enumerate() {
+        hooks::point("writer.insert");
+        let done = statement.execute(params![
+            id,
+            entry.timestamp(),
+            entry.node_id(),
+            entry.features(),
+            entry.confidence(),
+            created_at
+        ]);
+        match done {
+            Ok(_) => {
+                appended.count += 1;
+                id = id.checked_add(1).ok_or_else(full)?;
+            }
+            Err(error) if is_duplicate(&error) => {
+                appended.existing_id = existing(connection, batch, index, first_id)?;
+            }
+            Err(error) => return Err(translate(&error)),
+        }
+    }
+    if appended.count > 0 {
+        appended.first_id = first_id;
+    }
+    Ok(appended)
+}
+
+/// The next id: above whatever was an id before, also if somebody changed SQLite's own record.
+fn next_id(connection: &Connection) -> Result<i64> {
+    const LARGEST: &str = "SELECT max(
+        coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'ledger'), 0),
+        coalesce((SELECT max(id) FROM ledger), 0),
+        coalesce((SELECT deleted_through FROM simledger_retention WHERE singleton = 1), 0))";
+    let largest = connection
+        .prepare_cached(LARGEST)
+        .and_then(|mut statement| statement.query_row([], |row| row.get::<_, Value>(0)))
+        .map_err(|error| translate(&error))?;
+    match largest {
+        Value::Integer(largest) => largest.checked_add(1).ok_or_else(full),
+        // Text is above all numbers.
+        _ => Err(Error::new(Status::Corrupt, "the ledger's record of its largest id is not a number")),
+    }
+}
+
+fn full() -> Error {
+    Error::new(Status::LimitExceeded, "the ledger has used its largest possible id; begin a new one")
+}
+
+/// There is an entry with the timestamp and node of this one: an error, or its id if it is equal
+/// and that is to be ignored.
+fn existing(connection: &Connection, batch: &Batch<'_>, index: usize, first_id: i64) -> Result<i64> {
+    const SAME: &str = "SELECT id, features, confidence FROM ledger WHERE timestamp = ?1 AND node_id = ?2";
+    let entry = &batch.entries[index];
+    let found = connection
+        .prepare_cached(SAME)
+        .and_then(|mut statement| {
+            statement
+                .query_row(params![entry.timestamp(), entry.node_id()], |row| {
+                    let is_equal = row.get_ref(2)?.as_f64().is_ok_and(|c| c == entry.confidence())
+                        && row.get_ref(1)?.as_str().is_ok_and(|f| json::same_meaning(f, entry.features()));
+                    Ok((row.get::<_, i64>(0)?, is_equal))
+                })
+                .optional()
+        })
+        .map_err(|error| translate(&error))?;
+    let Some((id, is_equal)) = found else {
+        let message = "the ledger's unique index and its rows do not agree; run an integrity check";
+        return Err(Error::new(Status::Corrupt, message));
+    };
+    if is_equal && batch.on_duplicate == OnDuplicate::IgnoreEqual {
+        return Ok(id);
+    }
+    Err(duplicate(entry, id, first_id, index, batch))
+}
+
+fn duplicate(entry: &NewEntry<'_>, id: i64, first_id: i64, index: usize, batch: &Batch<'_>) -> Error {
+    let other = if id >= first_id { "an earlier entry of this batch".to_string() } else { format!("entry {id}") };
+    let how = match batch.on_duplicate {
+        OnDuplicate::Refuse => {
+            "on_duplicate = ignore makes a repeated append of an equal entry succeed, and a ledger created with \
+             unique = none takes any number"
+        }
+        OnDuplicate::IgnoreEqual => {
+            "its content differs, so that on_duplicate = ignore does not apply; a ledger created with unique = none \
+             takes any number"
+        }
+    };
+    let message = format!(
+        "{other} has the same timestamp {} and node_id \"{}\": {how}",
+        entry.timestamp(),
+        crate::error::excerpt(entry.node_id())
+    );
+    let error = Error::new(Status::Duplicate, message).with_field("timestamp");
+    let error = if id < first_id { error.with_entry_id(id) } else { error };
+    if batch.entries.len() > 1 { error.with_index(index).context(format!("entry {index}")) } else { error }
+}
+
+/// Which rows a cleanup deletes, with the clock read.
+#[derive(Clone, Copy)]
+enum Deletion {
+    BeforeTimestamp(f64),
+    BeforeId(i64),
+}
+
+impl Deletion {
+    fn of(cutoff: Cutoff, connection: &Connection) -> Result<Deletion> {
+        Ok(match cutoff {
+            Cutoff::BeforeTimestamp(timestamp) => Deletion::BeforeTimestamp(timestamp),
+            Cutoff::BeforeId(id) => Deletion::BeforeId(id),
+            Cutoff::Age(seconds) => Deletion::BeforeTimestamp(now_of(connection)? - seconds),
+        })
+    }
+
+    /// Raises the retention mark and deletes the rows, at most a step's worth; how many.
+    fn step(self, connection: &Connection) -> Result<i64> {
+        self.delete(connection).map_err(|error| translate(&error))
+    }
+
+    fn delete(self, connection: &Connection) -> rusqlite::Result<i64> {
+        let (select, bound, cutoff) = match self {
+            Deletion::BeforeTimestamp(timestamp) => (
+                "SELECT id FROM ledger WHERE timestamp < ?1 ORDER BY timestamp LIMIT ?2",
+                Value::Real(timestamp),
+                Some(timestamp),
+            ),
+            Deletion::BeforeId(id) => {
+                ("SELECT id FROM ledger WHERE id < ?1 ORDER BY id LIMIT ?2", Value::Integer(id), None)
+            }
+        };
+        let ids = connection
+            .prepare_cached(select)?
+            .query_map(params![bound, CLEANUP_STEP], |row| row.get::<_, i64>(0))?
+            .collect::<rusqlite::Result<Vec<i64>>>()?;
+        let Some(largest) = ids.iter().max() else { return Ok(0) };
+        connection
+            .prepare_cached(
+                "INSERT INTO simledger_retention VALUES (1, ?1, ?2) ON CONFLICT (singleton) DO UPDATE SET
+                 deleted_through = max(deleted_through, ?1),
+                 cutoff_timestamp = max(coalesce(cutoff_timestamp, ?2), coalesce(?2, cutoff_timestamp))",
+            )?
+            .execute(params![largest, cutoff])?;
+        let mut delete = connection.prepare_cached("DELETE FROM ledger WHERE id = ?1")?;
+        for id in &ids {
+            hooks::point("writer.delete");
+            delete.execute([id])?;
+        }
+        Ok(i64::try_from(ids.len()).unwrap_or(i64::MAX))
+    }
+}
+
+/// The time on the ledger's clock.
+fn now_of(connection: &Connection) -> Result<f64> {
+    let sql = "SELECT (SELECT value FROM simledger_settings WHERE name = 'clock'), (SELECT max(timestamp) FROM ledger)";
+    let (clock, newest) = connection
+        .prepare_cached(sql)
+        .and_then(|mut statement| {
+            statement.query_row([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, Option<f64>>(1)?)))
+        })
+        .map_err(|error| translate(&error))?;
+    // Without an entry there is nothing to be older than anything.
+    Ok(if clock == "simulated" { newest.unwrap_or(f64::NEG_INFINITY) } else { utc::now() })
+}

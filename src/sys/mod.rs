@@ -1,0 +1,9 @@
+//! What the operating system and the memory model need, behind small safe types.
+//!
+//! The only unsafe code of the crate outside `ffi/` lives here.
+
+mod backref;
+pub(crate) mod clock;
+pub(crate) mod fork;
+
+pub(crate) use backref::Backref;
