@@ -139,9 +139,6 @@ mod tests {
         log(Level::Warn, || "two".into());
         assert_eq!(inner.end(), [(Level::Warn, "two".to_string())]);
         log(Level::Error, || "three".into());
-        assert_eq!(
-            outer.end(),
-            [(Level::Info, "one".to_string()), (Level::Error, "three".to_string())]
-        );
+        assert_eq!(outer.end(), [(Level::Info, "one".to_string()), (Level::Error, "three".to_string())]);
     }
 }

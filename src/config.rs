@@ -46,13 +46,7 @@ pub struct Key {
     kind: Kind,
 }
 
-const fn key(
-    name: &'static str,
-    default: &'static str,
-    scope: Scope,
-    kind: Kind,
-    doc: &'static str,
-) -> Key {
+const fn key(name: &'static str, default: &'static str, scope: Scope, kind: Kind, doc: &'static str) -> Key {
     Key { name, default, doc, scope, kind }
 }
 
@@ -292,7 +286,9 @@ impl Settings {
     /// Takes over what the file or the open engine has. Refuses what was asked to be otherwise.
     pub fn settle(&mut self, scope: Scope, current: impl Fn(&str) -> Option<String>) -> Result<()> {
         for key in KEYS.iter().filter(|key| key.scope == scope) {
-            let Some(current) = current(key.name) else { continue };
+            let Some(current) = current(key.name) else {
+                continue;
+            };
             let mine = self.values.get_mut(key.name).expect("every key has a value");
             if mine.asked && mine.value != current {
                 let (owner, way) = match scope {
@@ -300,9 +296,13 @@ impl Settings {
                         "the file",
                         "leave the key out, or use a new file: it is settled when the file is created",
                     ),
-                    _ => ("the ledger, open already in this process,", "leave the key out, or close the other handles first"),
+                    _ => (
+                        "the ledger, open already in this process,",
+                        "leave the key out, or close the other handles first",
+                    ),
                 };
-                let message = format!("{} is \"{}\", but {owner} has \"{current}\"; {way}", key.name, mine.value);
+                let message =
+                    format!("{} is \"{}\", but {owner} has \"{current}\"; {way}", key.name, mine.value);
                 return Err(Error::new(Status::InvalidConfig, message).with_field(key.name));
             }
             mine.value = current;

@@ -105,29 +105,20 @@ impl Status {
                 "INVALID_CONFIG",
                 "A configuration key or value is unknown, out of range, or contradicts the open ledger.",
             ),
-            Status::InvalidEntry => {
-                ("INVALID_ENTRY", "The entry is not valid; nothing was written.")
+            Status::InvalidEntry => ("INVALID_ENTRY", "The entry is not valid; nothing was written."),
+            Status::Duplicate => {
+                ("DUPLICATE", "An entry with this timestamp and node is there already; nothing was written.")
             }
-            Status::Duplicate => (
-                "DUPLICATE",
-                "An entry with this timestamp and node is there already; nothing was written.",
-            ),
             Status::Conflict => {
                 ("CONFLICT", "Somebody else appended since the expected last id; nothing was written.")
             }
-            Status::Busy => {
-                ("BUSY", "The time budget was used up waiting for a lock or a connection.")
-            }
+            Status::Busy => ("BUSY", "The time budget was used up waiting for a lock or a connection."),
             Status::Interrupted => ("INTERRUPTED", "The call was interrupted."),
-            Status::ReadOnly => {
-                ("READ_ONLY", "The ledger, the file or its file system cannot be written.")
-            }
+            Status::ReadOnly => ("READ_ONLY", "The ledger, the file or its file system cannot be written."),
             Status::NoSpace => ("NO_SPACE", "The disk or the quota is full."),
             Status::Io => ("IO", "The operating system reported an input or output error."),
             Status::Corrupt => ("CORRUPT", "The file, or the row asked for, is damaged."),
-            Status::Incompatible => {
-                ("INCOMPATIBLE", "The file is not a ledger, or one of a newer version.")
-            }
+            Status::Incompatible => ("INCOMPATIBLE", "The file is not a ledger, or one of a newer version."),
             Status::Closed => ("CLOSED", "The handle was closed, or inherited over a fork."),
             Status::LimitExceeded => ("LIMIT_EXCEEDED", "A limit would be exceeded."),
             Status::WrongThread => {
@@ -284,8 +275,7 @@ impl std::error::Error for Error {}
 /// A value for a message: short, on one line, never more than a few dozen characters.
 pub(crate) fn excerpt(text: &str) -> String {
     const CHARACTERS_MAX: usize = 48;
-    let mut shown: String =
-        text.chars().take(CHARACTERS_MAX).flat_map(char::escape_debug).collect();
+    let mut shown: String = text.chars().take(CHARACTERS_MAX).flat_map(char::escape_debug).collect();
     if text.chars().nth(CHARACTERS_MAX).is_some() {
         shown.push('…');
     }

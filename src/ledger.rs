@@ -112,7 +112,8 @@ impl Ledger {
     /// on from [`Entries::position`].
     pub fn poll_since(&self, last_seen_id: i64, limit: usize) -> Result<Entries> {
         if last_seen_id < 0 {
-            let message = format!("last_seen_id is {last_seen_id}; it must be 0, or the position of a result");
+            let message =
+                format!("last_seen_id is {last_seen_id}; it must be 0, or the position of a result");
             return Err(Error::argument("last_seen_id", message));
         }
         check_limit(limit)?;

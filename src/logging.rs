@@ -23,9 +23,7 @@ pub enum Level {
 impl Level {
     /// The level with this number.
     pub fn from_code(code: i32) -> Option<Level> {
-        [Level::Error, Level::Warn, Level::Info, Level::Debug]
-            .into_iter()
-            .find(|level| *level as i32 == code)
+        [Level::Error, Level::Warn, Level::Info, Level::Debug].into_iter().find(|level| *level as i32 == code)
     }
 }
 

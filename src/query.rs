@@ -46,11 +46,6 @@ impl<'a> Query<'a> {
 
     /// The entries of a node, newest first.
     pub fn of_node(node_id: &'a str, limit: usize, bytes_max: usize) -> Query<'a> {
-        Query {
-            node_id: Some(node_id),
-            order: Order::NewestFirst,
-            limit,
-            ..Query::all(bytes_max)
-        }
+        Query { node_id: Some(node_id), order: Order::NewestFirst, limit, ..Query::all(bytes_max) }
     }
 }

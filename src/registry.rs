@@ -42,7 +42,8 @@ pub(crate) fn open(settings: &mut Settings) -> Result<Arc<Engine>> {
     let read_only = settings.flag("read_only");
     if path == ":memory:" {
         if read_only {
-            let message = "a ledger in memory is new and empty, so that it cannot be opened with read_only = true";
+            let message =
+                "a ledger in memory is new and empty, so that it cannot be opened with read_only = true";
             return Err(Error::new(Status::InvalidConfig, message).with_field("read_only"));
         }
         return create(None, settings);
@@ -67,9 +68,7 @@ pub(crate) fn open(settings: &mut Settings) -> Result<Arc<Engine>> {
             Error::new(Status::Busy, message)
         })?,
     };
-    let open = engines.writing.upgrade().or_else(|| {
-        if read_only { engines.reading.upgrade() } else { None }
-    });
+    let open = engines.writing.upgrade().or_else(|| if read_only { engines.reading.upgrade() } else { None });
     if let Some(engine) = open {
         engine.check_place()?;
         engine.settle(settings)?;

@@ -14,15 +14,9 @@ pub(crate) fn now() -> f64 {
 
 /// Whole seconds since 1970, written as SQLite's CURRENT_TIMESTAMP.
 pub(crate) fn format(unix_seconds: i64) -> String {
-    let (days, second) =
-        (unix_seconds.div_euclid(SECONDS_PER_DAY), unix_seconds.rem_euclid(SECONDS_PER_DAY));
+    let (days, second) = (unix_seconds.div_euclid(SECONDS_PER_DAY), unix_seconds.rem_euclid(SECONDS_PER_DAY));
     let (year, month, day) = civil_from_days(days);
-    format!(
-        "{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02}",
-        second / 3600,
-        second / 60 % 60,
-        second % 60
-    )
+    format!("{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02}", second / 3600, second / 60 % 60, second % 60)
 }
 
 /// The seconds since 1970 of such a text, which may have decimals and a `T` in the middle.
@@ -44,8 +38,7 @@ pub(crate) fn parse(text: &str) -> Option<f64> {
         rest if rest.starts_with('.') => rest.trim_end_matches('Z').parse().ok()?,
         _ => return None,
     };
-    if !(1..=12).contains(&month) || !(1..=31).contains(&day) || hour > 23 || minute > 59 || second > 60
-    {
+    if !(1..=12).contains(&month) || !(1..=31).contains(&day) || hour > 23 || minute > 59 || second > 60 {
         return None;
     }
     let whole = days_from_civil(year, month, day) * SECONDS_PER_DAY + hour * 3600 + minute * 60 + second;
@@ -59,8 +52,7 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let era = days.div_euclid(146_097);
     let day_of_era = days.rem_euclid(146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
@@ -100,8 +92,17 @@ mod tests {
 
     #[test]
     fn what_is_no_time_is_none() {
-        for text in ["", "now", "1970-01-01", "1970-13-01 00:00:00", "1970-01-01 24:00:00", "1970-01-01 00:00:00+1",
-                     "197x-01-01 00:00:00", "+970-01-01 00:00:00", "１970-01-01 00:00:00"] {
+        for text in [
+            "",
+            "now",
+            "1970-01-01",
+            "1970-13-01 00:00:00",
+            "1970-01-01 24:00:00",
+            "1970-01-01 00:00:00+1",
+            "197x-01-01 00:00:00",
+            "+970-01-01 00:00:00",
+            "１970-01-01 00:00:00",
+        ] {
             assert_eq!(parse(text), None, "{text}");
         }
     }

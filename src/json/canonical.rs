@@ -10,8 +10,7 @@ pub(crate) const DEPTH_MAX: usize = 1024;
 /// Numbers that are written differently are different: `1.0` is not `1`, since the ledger keeps
 /// numbers digit for digit and a reader may care.
 pub(crate) fn same_meaning(left: &str, right: &str) -> bool {
-    left == right
-        || matches!((canonical(left), canonical(right)), (Some(left), Some(right)) if left == right)
+    left == right || matches!((canonical(left), canonical(right)), (Some(left), Some(right)) if left == right)
 }
 
 /// The text with the members of each object in the order of their keys, and each string written

@@ -87,9 +87,15 @@ impl fmt::Display for Fault {
                 write!(f, "the key \"{key}\" stands twice in the object that ends at byte {}", self.offset)
             }
             Reason::TooDeep(max) => {
-                write!(f, "nested deeper than the limit of {max} at byte {} (features_depth_max)", self.offset)
+                write!(
+                    f,
+                    "nested deeper than the limit of {max} at byte {} (features_depth_max)",
+                    self.offset
+                )
             }
-            Reason::OutOfMemory => write!(f, "no memory left for the value at byte {}", self.offset),
+            Reason::OutOfMemory => {
+                write!(f, "no memory left for the value at byte {}", self.offset)
+            }
         }
     }
 }
@@ -209,9 +215,7 @@ impl<'a> Scanner<'a> {
         let start = self.at;
         let mut compact = Compact { text: self.text, run: start, kept: None };
         self.walk(rules, |from, to| compact.cut(from, to))?;
-        compact
-            .finish(start, self.at)
-            .map_err(|_| Fault { offset: start, reason: Reason::OutOfMemory })
+        compact.finish(start, self.at).map_err(|_| Fault { offset: start, reason: Reason::OutOfMemory })
     }
 
     /// One whole value, checked and passed over.
@@ -344,10 +348,7 @@ impl<'a> Scanner<'a> {
         Fault { offset: self.at, reason }
     }
 
-    fn space(
-        &mut self,
-        gap: &mut impl FnMut(usize, usize) -> Result<(), Reason>,
-    ) -> Result<(), Fault> {
+    fn space(&mut self, gap: &mut impl FnMut(usize, usize) -> Result<(), Reason>) -> Result<(), Fault> {
         let from = self.at;
         self.peek();
         if self.at > from {
@@ -430,7 +431,9 @@ impl<'a> Scanner<'a> {
     fn skip_escape(&mut self, rules: Rules) -> Result<(), Fault> {
         let start = self.at;
         match self.text.as_bytes().get(start + 1) {
-            None => return Err(Fault { offset: start + 1, reason: Reason::End }),
+            None => {
+                return Err(Fault { offset: start + 1, reason: Reason::End });
+            }
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 2,
             Some(b'u') => {
                 let unit = self.hex4(start + 2)?;
@@ -457,7 +460,9 @@ impl<'a> Scanner<'a> {
         let mut unit = 0;
         for offset in from..from + 4 {
             let digit = match self.text.as_bytes().get(offset) {
-                None => return Err(Fault { offset, reason: Reason::End }),
+                None => {
+                    return Err(Fault { offset, reason: Reason::End });
+                }
                 Some(&byte) => char::from(byte).to_digit(16),
             };
             unit = unit * 16 + digit.ok_or(Fault { offset, reason: Reason::Escape })?;
@@ -525,10 +530,7 @@ mod tests {
     #[test]
     fn white_space_goes_and_all_else_stays_to_the_letter() {
         let text = " { \"a b\" : [ 1.50E+07 , -0 , \"x \\u0041 y\" , { } , [ ] ] , \"c\":null } ";
-        assert_eq!(
-            check(text, STRICT).unwrap(),
-            r#"{"a b":[1.50E+07,-0,"x \u0041 y",{},[]],"c":null}"#
-        );
+        assert_eq!(check(text, STRICT).unwrap(), r#"{"a b":[1.50E+07,-0,"x \u0041 y",{},[]],"c":null}"#);
     }
 
     #[test]
@@ -540,16 +542,65 @@ mod tests {
     #[test]
     fn it_accepts_and_refuses_what_the_grammar_says() {
         for good in [
-            "0", "-0.0e-0", "1e999999", "\"\"", "\"\\ud83d\\ude00\"", "[[],{}]", "true", "false", "null",
-            "{\"\":{\"\":0}}", "123456789012345678901234567890.5", "\"\u{7f}é😀\"",
+            "0",
+            "-0.0e-0",
+            "1e999999",
+            "\"\"",
+            "\"\\ud83d\\ude00\"",
+            "[[],{}]",
+            "true",
+            "false",
+            "null",
+            "{\"\":{\"\":0}}",
+            "123456789012345678901234567890.5",
+            "\"\u{7f}é😀\"",
         ] {
             assert_eq!(check(good, STRICT).as_deref(), Ok(good));
         }
         for bad in [
-            "", " ", "01", "-", "1.", ".5", "+1", "1e", "1e+", "0x1", "NaN", "-Infinity", "Infinity",
-            "nul", "tru", "True", "\"", "\"\\x\"", "\"\\u12\"", "\"\\u12g4\"", "\"\n\"", "\"\0\"", "'a'",
-            "[", "[1", "[1,", "[1,]", "[,]", "]", "{", "{\"a\"", "{\"a\":", "{\"a\":1", "{\"a\":1,}",
-            "{a:1}", "{\"a\" 1}", "{1:1}", "[1}", "{\"a\":1]", "1 2", "[1] x", "\u{feff}1", "[1 2]",
+            "",
+            " ",
+            "01",
+            "-",
+            "1.",
+            ".5",
+            "+1",
+            "1e",
+            "1e+",
+            "0x1",
+            "NaN",
+            "-Infinity",
+            "Infinity",
+            "nul",
+            "tru",
+            "True",
+            "\"",
+            "\"\\x\"",
+            "\"\\u12\"",
+            "\"\\u12g4\"",
+            "\"\n\"",
+            "\"\0\"",
+            "'a'",
+            "[",
+            "[1",
+            "[1,",
+            "[1,]",
+            "[,]",
+            "]",
+            "{",
+            "{\"a\"",
+            "{\"a\":",
+            "{\"a\":1",
+            "{\"a\":1,}",
+            "{a:1}",
+            "{\"a\" 1}",
+            "{1:1}",
+            "[1}",
+            "{\"a\":1]",
+            "1 2",
+            "[1] x",
+            "\u{feff}1",
+            "[1 2]",
         ] {
             assert!(check(bad, Rules::GRAMMAR).is_err(), "accepted {bad:?}");
             assert!(check(bad, STRICT).is_err(), "accepted {bad:?}");
@@ -599,7 +650,9 @@ mod tests {
         let mut texts: Vec<String> =
             (0..text.len()).filter(|&n| text.is_char_boundary(n)).map(|n| text[..n].to_string()).collect();
         for at in 0..text.len() {
-            for byte in [b'"', b'\\', b'{', b'}', b'[', b']', b',', b':', b'0', b'9', b'e', b'-', b' ', b'u', 1] {
+            for byte in
+                [b'"', b'\\', b'{', b'}', b'[', b']', b',', b':', b'0', b'9', b'e', b'-', b' ', b'u', 1]
+            {
                 let mut bytes = text.as_bytes().to_vec();
                 bytes[at] = byte;
                 texts.extend(String::from_utf8(bytes));

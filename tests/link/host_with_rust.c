@@ -1,6 +1,6 @@
-/* A host that has another Rust library linked in statically beside the ledger. Each keeps its own copy of
- * Rust's standard library; what the linker would merge of them by name made this fail to link, or crash at
- * the first panic. */
+/* A host that has another Rust library linked in statically beside the ledger. Each keeps its own
+ * copy of Rust's standard library; what the linker would merge of them by name made this fail to
+ * link, or crash at the first panic. */
 #include "work.h"
 #include <stdbool.h>
 

@@ -1,4 +1,5 @@
-/* A host with functions of its own that are named as SQLite's are. Neither side may call the other's. */
+/* A host with functions of its own that are named as SQLite's are. Neither side may call the
+ * other's. */
 #include "work.h"
 #include <stdlib.h>
 #include <string.h>

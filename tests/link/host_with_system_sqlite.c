@@ -1,5 +1,5 @@
-/* A host that uses the system's SQLite for tables of its own and a ledger beside them: each side runs its
- * own SQLite, and both work. */
+/* A host that uses the system's SQLite for tables of its own and a ledger beside them: each side
+ * runs its own SQLite, and both work. */
 #include "work.h"
 #include <dlfcn.h>
 #include <stdlib.h>
@@ -20,7 +20,8 @@ static int read_count(void *user_data, int columns, char **values, char **names)
     return 0;
 }
 
-/* The version as the system's library itself gives it, whatever the linker made of the name above. */
+/* The version as the system's library itself gives it, whatever the linker made of the name above.
+ */
 static const char *system_version(void) {
     void *library = dlopen("libsqlite3.so.0", RTLD_NOW | RTLD_LOCAL);
     assert(library != NULL);
@@ -34,8 +35,8 @@ int main(void) {
     printf("the host runs SQLite %s, the ledger %s\n", sqlite3_libversion(),
            simledger_sqlite_version());
 
-    /* The same string at the same place: the host's calls go to the system's library, the ledger's do
-     * not. Two systems may have the same version, so its text alone would not tell. */
+    /* The same string at the same place: the host's calls go to the system's library, the ledger's
+     * do not. Two systems may have the same version, so its text alone would not tell. */
     assert(sqlite3_libversion() == system_version());
     assert(simledger_sqlite_version() != system_version());
 

@@ -51,7 +51,7 @@ set(other ${PROJECT_BINARY_DIR}/lib_other/libother.a)
 add_custom_command(OUTPUT ${other}
     COMMAND ${CMAKE_COMMAND} -E make_directory ${PROJECT_BINARY_DIR}/lib_other
     # Not our make's job slots: rustc could not reach them, and would say so.
-    COMMAND ${CMAKE_COMMAND} -E env --unset=MAKEFLAGS
+    COMMAND ${CMAKE_COMMAND} -E env --unset=MAKEFLAGS --unset=MFLAGS
             ${RUSTC_EXECUTABLE} --crate-type staticlib --edition 2024 -O -o ${other} ${link}/other.rs
     DEPENDS ${link}/other.rs VERBATIM)
 add_custom_target(link_other DEPENDS ${other})

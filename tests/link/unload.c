@@ -1,5 +1,6 @@
-/* A plug-in host loads the library, a thread of it calls in, and the library is closed while that thread
- * lives on: when the thread ends, the code that frees its thread-local data must still be there.
+/* A plug-in host loads the library, a thread of it calls in, and the library is closed while that
+ * thread lives on: when the thread ends, the code that frees its thread-local data must still be
+ * there.
  *
  * usage: unload <path of libsimledger.so> */
 #define _POSIX_C_SOURCE 200809L

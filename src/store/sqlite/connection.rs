@@ -34,11 +34,8 @@ impl Source {
     pub fn flags(&self) -> OpenFlags {
         // Each connection is used by one thread at a time, so SQLite need not lock it.
         let mut flags = OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
-        flags |= if self.read_only {
-            OpenFlags::SQLITE_OPEN_READ_ONLY
-        } else {
-            OpenFlags::SQLITE_OPEN_READ_WRITE
-        };
+        flags |=
+            if self.read_only { OpenFlags::SQLITE_OPEN_READ_ONLY } else { OpenFlags::SQLITE_OPEN_READ_WRITE };
         if self.in_memory {
             flags |= OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_CREATE;
             flags.remove(OpenFlags::SQLITE_OPEN_NOFOLLOW);

@@ -55,9 +55,9 @@ pub(crate) fn touch(path: &str) -> Result<()> {
         | OpenFlags::SQLITE_OPEN_CREATE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
         | OpenFlags::SQLITE_OPEN_NOFOLLOW;
-    Connection::open_with_flags(absolute, flags)
-        .map(drop)
-        .map_err(|error| translate(&error).context(format!("\"{path}\" cannot be created")).with_field("path"))
+    Connection::open_with_flags(absolute, flags).map(drop).map_err(|error| {
+        translate(&error).context(format!("\"{path}\" cannot be created")).with_field("path")
+    })
 }
 
 impl SqliteStore {
@@ -75,7 +75,9 @@ impl SqliteStore {
             synchronous: settings.text("synchronous_mode").to_string(),
             cache_kilobytes: settings.integer("cache_size"),
         };
-        let shown = place.as_ref().map_or("the ledger in memory".to_string(), |p| format!("\"{}\"", p.path().display()));
+        let shown = place
+            .as_ref()
+            .map_or("the ledger in memory".to_string(), |p| format!("\"{}\"", p.path().display()));
         Self::open_source(source, place, settings, scheduler, metrics).map_err(|error| error.context(shown))
     }
 
@@ -92,7 +94,10 @@ impl SqliteStore {
         let mut first = source.open(role).map_err(sql)?;
         if source.read_only {
             if schema::inspect(&first)? == schema::Kind::Empty {
-                return Err(Error::new(Status::Incompatible, "the file is empty: there is no ledger in it to read"));
+                return Err(Error::new(
+                    Status::Incompatible,
+                    "the file is empty: there is no ledger in it to read",
+                ));
             }
         } else {
             if first.is_readonly("main").map_err(sql)? {
@@ -133,7 +138,8 @@ impl SqliteStore {
 
     fn writer(&self) -> Result<&Writer> {
         self.writer.as_ref().ok_or_else(|| {
-            Error::new(Status::ReadOnly, "the ledger was opened with read_only = true").with_field("read_only")
+            Error::new(Status::ReadOnly, "the ledger was opened with read_only = true")
+                .with_field("read_only")
         })
     }
 
@@ -149,7 +155,9 @@ impl SqliteStore {
     }
 
     fn turn_to_read(&self) -> Result<Option<RwLockReadGuard<'_, ()>>> {
-        let Some(turns) = &self.turns else { return Ok(None) };
+        let Some(turns) = &self.turns else {
+            return Ok(None);
+        };
         turns.try_read().or_else(|| turns.try_read_for(call::remaining())).map(Some).ok_or_else(no_turn)
     }
 }

@@ -41,7 +41,9 @@ impl Place {
             Ok(metadata) => metadata,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 if fs::symlink_metadata(path).is_ok() {
-                    let message = format!("\"{path}\" is a symbolic link to a file that does not exist; create the file, or remove the link");
+                    let message = format!(
+                        "\"{path}\" is a symbolic link to a file that does not exist; create the file, or remove the link"
+                    );
                     return Err(Error::new(Status::Io, message).with_field("path"));
                 }
                 return Ok(None);

@@ -108,7 +108,9 @@ impl Readers {
         let sql = const_format("SELECT ", " FROM ledger WHERE id = ?1");
         let mut statement = connection.prepare_cached(&sql).map_err(|error| translate(&error))?;
         let mut found = statement.query([id]).map_err(|error| translate(&error))?;
-        let Some(row) = found.next().map_err(|error| translate(&error))? else { return Ok(None) };
+        let Some(row) = found.next().map_err(|error| translate(&error))? else {
+            return Ok(None);
+        };
         let fields = rows::decode(row).map_err(|why| {
             Error::new(Status::Corrupt, format!("entry {id} is not valid: {why}")).with_entry_id(id)
         })?;
@@ -132,12 +134,7 @@ impl Readers {
     }
 
     /// Collects the entries; whether all that there are were looked at.
-    fn collect(
-        &self,
-        connection: &Connection,
-        query: &Query<'_>,
-        collected: &mut Collected,
-    ) -> Result<bool> {
+    fn collect(&self, connection: &Connection, query: &Query<'_>, collected: &mut Collected) -> Result<bool> {
         let (clause, order) = match (query.node_id, query.order) {
             (None, Order::Id) => ("id > ?1", "id"),
             (None, Order::NewestFirst) => ("id > ?1", "timestamp DESC, id DESC"),
@@ -154,7 +151,9 @@ impl Readers {
         // The limit is kept by stepping no further: a bound LIMIT would make SQLite prepare the
         // statement anew each time.
         while collected.count < query.limit {
-            let Some(row) = found.next().map_err(|error| translate(&error))? else { return Ok(true) };
+            let Some(row) = found.next().map_err(|error| translate(&error))? else {
+                return Ok(true);
+            };
             let id = rows::id_of(row).map_err(|error| translate(&error))?;
             match rows::decode(row) {
                 Ok(fields) if collected.bytes.saturating_add(fields.bytes()) > query.bytes_max => {
@@ -187,7 +186,8 @@ impl Readers {
             }
             self.has_mark.store(true, Ordering::Relaxed);
         }
-        Ok(one(connection, "SELECT deleted_through FROM simledger_retention WHERE singleton = 1")?.unwrap_or(0))
+        Ok(one(connection, "SELECT deleted_through FROM simledger_retention WHERE singleton = 1")?
+            .unwrap_or(0))
     }
 }
 
@@ -243,9 +243,13 @@ fn const_format(before: &str, after: &str) -> String {
 
 fn too_large(query: &Query<'_>, count: usize, id: i64) -> Error {
     let message = if count == 0 {
-        format!("entry {id} alone takes more than {} bytes (result_bytes_max); raise the limit", query.bytes_max)
+        format!(
+            "entry {id} alone takes more than {} bytes (result_bytes_max); raise the limit",
+            query.bytes_max
+        )
     } else {
-        let way = if query.node_id.is_some() { "give a smaller limit" } else { "read in pages with poll_since" };
+        let way =
+            if query.node_id.is_some() { "give a smaller limit" } else { "read in pages with poll_since" };
         format!(
             "the result takes more than {} bytes (result_bytes_max) after {count} entries; {way}, or raise the limit",
             query.bytes_max

@@ -133,7 +133,9 @@ fn check_columns(connection: &Connection) -> Result<()> {
     }
     // AUTOINCREMENT is what makes SQLite remember ids for ever.
     let sql: String = connection
-        .query_row("SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = 'ledger'", [], |row| row.get(0))
+        .query_row("SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = 'ledger'", [], |row| {
+            row.get(0)
+        })
         .map_err(not_ours)?;
     if !sql.to_ascii_uppercase().contains("AUTOINCREMENT") {
         return Err(incompatible("the \"id\" of its table \"ledger\" is not AUTOINCREMENT"));
@@ -190,11 +192,7 @@ fn adopt(transaction: &Transaction<'_>, settings: &Settings) -> Result<()> {
     .map_err(|error: rusqlite::Error| translate(&error))
 }
 
-fn add_companions(
-    transaction: &Transaction<'_>,
-    settings: &Settings,
-    unique: bool,
-) -> rusqlite::Result<()> {
+fn add_companions(transaction: &Transaction<'_>, settings: &Settings, unique: bool) -> rusqlite::Result<()> {
     transaction.execute_batch(COMPANIONS)?;
     if settings.is("guards", "on") {
         transaction.execute_batch(GUARDS)?;
@@ -284,9 +282,7 @@ fn set_journal(connection: &Connection, settings: &Settings) -> Result<()> {
 
 /// The journal mode as it is, in SQLite's small letters.
 pub(super) fn journal_mode(connection: &Connection) -> Result<String> {
-    connection
-        .query_row("PRAGMA journal_mode", [], |row| row.get(0))
-        .map_err(|error| translate(&error))
+    connection.query_row("PRAGMA journal_mode", [], |row| row.get(0)).map_err(|error| translate(&error))
 }
 
 fn incompatible(why: &str) -> Error {

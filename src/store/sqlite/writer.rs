@@ -75,11 +75,7 @@ impl Writer {
     }
 
     /// Runs `work` in a write transaction, alone.
-    fn transaction<T>(
-        &self,
-        metrics: &Metrics,
-        mut work: impl FnMut(&Connection) -> Result<T>,
-    ) -> Result<T> {
+    fn transaction<T>(&self, metrics: &Metrics, mut work: impl FnMut(&Connection) -> Result<T>) -> Result<T> {
         let mut place = match self.connection.try_lock() {
             Some(place) => place,
             None => self.connection.try_lock_for(call::remaining()).ok_or_else(|| {
@@ -218,7 +214,8 @@ fn existing(connection: &Connection, batch: &Batch<'_>, index: usize, first_id: 
 }
 
 fn duplicate(entry: &NewEntry<'_>, id: i64, first_id: i64, index: usize, batch: &Batch<'_>) -> Error {
-    let other = if id >= first_id { "an earlier entry of this batch".to_string() } else { format!("entry {id}") };
+    let other =
+        if id >= first_id { "an earlier entry of this batch".to_string() } else { format!("entry {id}") };
     let how = match batch.on_duplicate {
         OnDuplicate::Refuse => {
             "on_duplicate = ignore makes a repeated append of an equal entry succeed, and a ledger created with \
@@ -275,7 +272,9 @@ impl Deletion {
             .prepare_cached(select)?
             .query_map(params![bound, CLEANUP_STEP], |row| row.get::<_, i64>(0))?
             .collect::<rusqlite::Result<Vec<i64>>>()?;
-        let Some(largest) = ids.iter().max() else { return Ok(0) };
+        let Some(largest) = ids.iter().max() else {
+            return Ok(0);
+        };
         connection
             .prepare_cached(
                 "INSERT INTO simledger_retention VALUES (1, ?1, ?2) ON CONFLICT (singleton) DO UPDATE SET

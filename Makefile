@@ -1,0 +1,65 @@
+# simledger. `make help` lists what there is. Everything made goes to build/ and target/.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PREFIX ?= /usr/local
+JOBS ?= 2
+# What tools/need could only install here comes first.
+export PATH := $(CURDIR)/build/venv/bin:$(PATH)
+
+# The same profile and features for all of these: SQLite is compiled once.
+CARGO_TEST := cargo test --release --locked --features test-hooks
+
+.PHONY: help demo test lib header fmt lint doc install clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+# The compiler alone: this is also how any C program is linked with the static library.
+demo: lib ## Run the anomaly detection example in C, with 16 nodes
+	$(CC) -std=c11 -O2 -Iinclude -o build/anomaly_mesh examples/c/anomaly_mesh.c \
+	    build/lib/libsimledger.a -lpthread -ldl -lm
+	tools/in-fresh-dir build/demo "$(CURDIR)/build/anomaly_mesh" --nodes 16 \
+	    --data "$(CURDIR)/examples/data/shuttle.csv" --ledger mesh.db
+
+# Cargo's tests first: their feature makes cargo compile the crate again, and last must be the libraries.
+test: ## Run every test: Rust, C, C++, examples, linking
+	@tools/need cmake
+	@tools/need valgrind || echo "The valgrind tests will be skipped."
+	@tools/need libsqlite3 || echo "The tests beside the system's SQLite will be skipped."
+	$(CARGO_TEST)
+	cmake -S . -B build -DSIMLEDGER_BUILD_TESTS=ON -DSIMLEDGER_BUILD_EXAMPLES=ON
+	cmake --build build --parallel $(JOBS)
+	cd build && ctest --output-on-failure --no-tests=error --parallel $(JOBS) | tee ctest.log
+	@echo "ctest skipped $$(grep -c '(Skipped)$$' build/ctest.log || true) tests" \
+	    "(each is named above; it says why in build/Testing/Temporary/LastTest.log)"
+
+lib: ## Build build/lib/libsimledger.so and libsimledger.a
+	tools/build-libs build/lib
+
+header: ## Write include/simledger.h anew from src/ffi
+	SIMLEDGER_UPDATE_HEADER=1 $(CARGO_TEST) --test header
+
+fmt: ## Format Rust, C and C++
+	cargo fmt
+	@tools/need clang-format
+	git ls-files '*.c' '*.cpp' '*.h' '*.hpp' ':!include/simledger.h' | xargs clang-format -i
+
+lint: ## Check the format and clippy
+	cargo fmt --check
+	cargo clippy --release --all-targets --all-features --locked -- -D warnings
+
+doc: ## Build the Rust documentation
+	RUSTDOCFLAGS=-Dwarnings cargo doc --no-deps --release --locked
+
+install: ## Install under PREFIX (and DESTDIR)
+	@tools/need cmake
+	cmake -S . -B build -DCMAKE_INSTALL_PREFIX=$(PREFIX)
+	cmake --build build --target simledger_libraries
+	cmake --install build
+
+clean: ## Remove everything made
+	rm -rf build
+	cargo clean

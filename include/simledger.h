@@ -1,0 +1,853 @@
+/*
+ * simledger: an immutable, ordered, durable event ledger for simulators.
+ *
+ * Many agents of a simulation, in threads and in processes, append what they found to one ledger and
+ * poll it for what the others found since the last id they saw. The ledger is one SQLite file; there
+ * is no server.
+ *
+ * This header is generated from the sources of the library, and is its manual.
+ *
+ * Results
+ *     A function that can fail returns a simledger_status. What it gives goes through pointers, set
+ *     on success, and to NULL or 0 on failure. The last argument is `simledger_error **error`: see
+ *     simledger_error. Functions that return a value cannot fail: for NULL, or out of range, they
+ *     return 0, NULL or "" as each says.
+ *
+ * Strings
+ *     In: a pointer and a length in bytes, or SIMLEDGER_NUL_TERMINATED as length; UTF-8, lent for the
+ *     call. A length above PTRDIFF_MAX is INVALID_ARGUMENT before a byte is read. Out: borrowed from
+ *     what gave them, with a NUL behind them, and their length where you ask for it.
+ *
+ * NULL
+ *     For a required pointer it is INVALID_ARGUMENT with the argument's name, and so are numbers out
+ *     of range. Every _free takes NULL, and so does simledger_close.
+ *
+ * Lifetimes
+ *     Entries and results are immutable and reference counted; they outlive the ledger, and any
+ *     thread may use them. A ledger handle is checked at every call: one that was closed is CLOSED,
+ *     one that was made up INVALID_ARGUMENT. Freeing anything else twice, or using it after, is
+ *     undefined, as with free().
+ *
+ * Threads
+ *     A ledger may be used from any number of threads at once; so may entries, results and errors.
+ *     A config is for one thread at a time. simledger_close waits for calls in flight.
+ *
+ * fork
+ *     In a child, handles it inherited are CLOSED, and a file that its parent had open at the fork is
+ *     UNSUPPORTED: fork before you open, or exec.
+ *
+ * Time
+ *     `timeout` bounds all the waiting that a call does: for a connection, for a lock, for another
+ *     process, retries together. When it is used up the call returns BUSY, with nothing written.
+ *
+ * Order and freshness
+ *     Ids grow in the order of commits and become visible in that order: whoever has seen an id will
+ *     never later see a new smaller one. A read sees every append that was acknowledged before it
+ *     began, in this process and in any other. Ids are never used again.
+ *
+ * Durability
+ *     An append that returned OK survives the death of any process, at every synchronous_mode. It
+ *     survives a power cut at FULL and EXTRA; at NORMAL the newest may be lost then, and what is left
+ *     is a prefix in the order of ids; at OFF a power cut may damage the file.
+ *
+ * Never
+ *     The library never prints, exits, installs signal handlers, reads the environment or a file
+ *     unasked, and no panic of its Rust code crosses into the caller: it becomes INTERNAL.
+ */
+
+
+#ifndef SIMLEDGER_H
+#define SIMLEDGER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The version of this header: compare with simledger_version() and the like at run time. */
+#define SIMLEDGER_VERSION "0.1.0"
+#define SIMLEDGER_VERSION_MAJOR 0
+#define SIMLEDGER_VERSION_MINOR 1
+#define SIMLEDGER_VERSION_PATCH 0
+#define SIMLEDGER_ABI_VERSION 0
+#define SIMLEDGER_SQLITE_VERSION "3.53.2"
+
+/* As the length of a string: it ends at its NUL. */
+#define SIMLEDGER_NUL_TERMINATED SIZE_MAX
+/* As a limit: all. */
+#define SIMLEDGER_NO_LIMIT SIZE_MAX
+/* Of simledger_error_index: no entry of a batch is at fault. */
+#define SIMLEDGER_NO_INDEX SIZE_MAX
+
+
+/**
+ * Log level: something failed, and not only for the caller, who has a status for that.
+ */
+#define SIMLEDGER_LOG_ERROR 1
+
+/**
+ * Log level: something is not as it should be, such as a row that is no valid entry.
+ */
+#define SIMLEDGER_LOG_WARN 2
+
+/**
+ * Log level: opening, closing, cleanup.
+ */
+#define SIMLEDGER_LOG_INFO 3
+
+/**
+ * Log level: for those who look into simledger itself.
+ */
+#define SIMLEDGER_LOG_DEBUG 4
+
+/**
+ * How to open a ledger. Yours until `simledger_config_free`; for one thread at a time.
+ */
+typedef struct simledger_config simledger_config;
+
+/**
+ * Entries that a read gave, in order. Immutable; any number of threads may read it at once. Yours
+ * until `simledger_entries_free`, and independent of the ledger, which may be closed before.
+ */
+typedef struct simledger_entries simledger_entries;
+
+/**
+ * An entry. Immutable; any number of threads may read it at once.
+ *
+ * `const simledger_entry *` from a result is borrowed and lives as long as the result;
+ * `simledger_entry *` from `simledger_get_by_id` and `simledger_entry_retain` is yours until
+ * `simledger_entry_free`. It is independent of the ledger. The accessors take NULL.
+ */
+typedef struct simledger_entry simledger_entry;
+
+/**
+ * What a failed call has to say. Immutable; yours until `simledger_error_free`.
+ *
+ * Every fallible function takes a `simledger_error **` last. It may be NULL. It is never read, and
+ * always overwritten: with NULL on success and for `NOT_FOUND` and `TIMEOUT`, else with a new
+ * object. The accessors take NULL, and any thread may call them.
+ */
+typedef struct simledger_error simledger_error;
+
+/**
+ * An open ledger. Not an address but a number that is checked at every call, so that a handle that
+ * was closed, closed twice or made up is a clean error. Any number of threads may use it at once.
+ */
+typedef struct simledger_ledger simledger_ledger;
+
+/**
+ * The result of a call: one of the `SIMLEDGER_` statuses below. The numbers never change.
+ *
+ * Whose move it is: the caller's at `INVALID_ARGUMENT`, `INVALID_CONFIG`, `INVALID_ENTRY`,
+ * `DUPLICATE`, `CONFLICT`, `CLOSED`, `LIMIT_EXCEEDED`, `WRONG_THREAD` and `UNSUPPORTED`; that of
+ * whoever runs the machine at `READ_ONLY`, `NO_SPACE`, `IO`, `CORRUPT`, `INCOMPATIBLE` and
+ * `OUT_OF_MEMORY`; ours at `INTERNAL`. After `BUSY`, `TIMEOUT` and `INTERRUPTED` the same call may
+ * succeed.
+ */
+typedef int32_t simledger_status;
+
+/**
+ * Receives a line of the log. `message` is UTF-8 of `message_len` bytes with a NUL behind it, lent
+ * for the call; it never holds features.
+ *
+ * Called at the end of a call on the ledger, on that call's thread, with no lock held. It may call
+ * the library, but not close this ledger. A C++ exception out of it ends the program: catch it
+ * inside, or use `simledger.hpp`, which does.
+ */
+typedef void (*simledger_log_callback)(int32_t level,
+                                       const char *message,
+                                       size_t message_len,
+                                       void *user_data);
+
+/**
+ * Told once that `user_data` is not used any more.
+ */
+typedef void (*simledger_drop_callback)(void *user_data);
+
+/**
+ * Done.
+ */
+#define SIMLEDGER_OK 0
+
+/**
+ * There is no such entry. An outcome: comes without an error object.
+ */
+#define SIMLEDGER_NOT_FOUND 1
+
+/**
+ * The time given for waiting passed and nothing came. An outcome: comes without an error object.
+ */
+#define SIMLEDGER_TIMEOUT 2
+
+/**
+ * An argument is outside what the function takes; the error names it.
+ */
+#define SIMLEDGER_INVALID_ARGUMENT 3
+
+/**
+ * A configuration key or value is unknown, out of range, or contradicts the open ledger.
+ */
+#define SIMLEDGER_INVALID_CONFIG 4
+
+/**
+ * The entry is not valid; the error names field, value and limit. Nothing was written.
+ */
+#define SIMLEDGER_INVALID_ENTRY 5
+
+/**
+ * An entry with this timestamp and node is there already. Nothing was written.
+ */
+#define SIMLEDGER_DUPLICATE 6
+
+/**
+ * Somebody else appended since the expected last id. Nothing was written.
+ */
+#define SIMLEDGER_CONFLICT 7
+
+/**
+ * The time budget (`timeout`) was used up waiting for a lock or a connection. Nothing was written.
+ */
+#define SIMLEDGER_BUSY 8
+
+/**
+ * The call was interrupted. Nothing was written.
+ */
+#define SIMLEDGER_INTERRUPTED 9
+
+/**
+ * The ledger, the file or its file system cannot be written.
+ */
+#define SIMLEDGER_READ_ONLY 10
+
+/**
+ * The disk or the quota is full. Nothing was written.
+ */
+#define SIMLEDGER_NO_SPACE 11
+
+/**
+ * The operating system reported an input or output error, or the file is not where it was.
+ */
+#define SIMLEDGER_IO 12
+
+/**
+ * The file, or the row asked for, is damaged.
+ */
+#define SIMLEDGER_CORRUPT 13
+
+/**
+ * The file is not a ledger, or one of a newer version.
+ */
+#define SIMLEDGER_INCOMPATIBLE 14
+
+/**
+ * The handle was closed, or was inherited over a fork.
+ */
+#define SIMLEDGER_CLOSED 15
+
+/**
+ * A limit would be exceeded; the error names it.
+ */
+#define SIMLEDGER_LIMIT_EXCEEDED 16
+
+/**
+ * The ledger has `check_same_thread`, and this is not the thread that opened it.
+ */
+#define SIMLEDGER_WRONG_THREAD 17
+
+/**
+ * This cannot be done here; the error says why.
+ */
+#define SIMLEDGER_UNSUPPORTED 18
+
+/**
+ * A large allocation failed.
+ */
+#define SIMLEDGER_OUT_OF_MEMORY 19
+
+/**
+ * A defect of simledger was caught; the error says where. The ledger can be used on.
+ */
+#define SIMLEDGER_INTERNAL 20
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * The name of a status without its prefix, such as "BUSY"; "UNKNOWN" for a number that is none.
+ *
+ * The string is constant. Any thread.
+ */
+const char *simledger_status_name(simledger_status status);
+
+/**
+ * A sentence about a status.
+ *
+ * The string is constant. Any thread.
+ */
+const char *simledger_status_description(simledger_status status);
+
+/**
+ * The version of the library that runs, such as "0.1.0".
+ *
+ * The string is constant. Any thread.
+ */
+const char *simledger_version(void);
+
+/**
+ * The version of the C API of the library that runs; compare with `SIMLEDGER_ABI_VERSION`.
+ *
+ * Any thread.
+ */
+uint32_t simledger_abi_version(void);
+
+/**
+ * The version of the SQLite inside the library that runs, such as "3.53.2". It is the library's
+ * own, whatever SQLite the program is linked with.
+ *
+ * The string is constant. Any thread.
+ */
+const char *simledger_sqlite_version(void);
+
+/**
+ * The status that the call returned; `SIMLEDGER_OK` for NULL.
+ */
+simledger_status simledger_error_status(const simledger_error *error);
+
+/**
+ * What happened, and what to do about it, in one line; "" for NULL. Never holds features.
+ *
+ * The string lives as long as the error.
+ */
+const char *simledger_error_message(const simledger_error *error);
+
+/**
+ * The argument, field of an entry or configuration key at fault; "" where there is none.
+ *
+ * The string lives as long as the error.
+ */
+const char *simledger_error_field(const simledger_error *error);
+
+/**
+ * Which entry of a batch is at fault, counted from 0; `SIMLEDGER_NO_INDEX` where none is.
+ */
+size_t simledger_error_index(const simledger_error *error);
+
+/**
+ * The id of the entry that is there already (`DUPLICATE`) or is damaged (`CORRUPT`); else 0.
+ */
+int64_t simledger_error_entry_id(const simledger_error *error);
+
+/**
+ * What was done before the failure and stays done: entries that a cleanup deleted; else 0.
+ */
+int64_t simledger_error_work_done(const simledger_error *error);
+
+/**
+ * SQLite's extended result code (https://sqlite.org/rescode.html); 0 where it had no part in it.
+ */
+int32_t simledger_error_sqlite_code(const simledger_error *error);
+
+/**
+ * Whether the same call may succeed later with nothing else changed; false for NULL.
+ */
+bool simledger_error_retryable(const simledger_error *error);
+
+/**
+ * Ends an error and the strings it lent. NULL is nothing.
+ */
+void simledger_error_free(simledger_error *error);
+
+/**
+ * A new configuration: the defaults.
+ *
+ * Any thread. Free it with `simledger_config_free`; ledgers that were opened with it do not need
+ * it any more.
+ */
+simledger_config *simledger_config_new(void);
+
+/**
+ * Ends a configuration. NULL is nothing.
+ */
+void simledger_config_free(simledger_config *config);
+
+/**
+ * Sets a key. Keys, with their defaults:
+ *
+ * | key | default | what it is |
+ * |---|---|---|
+ * | `path` | `ledger.db` | the ledger file; `:memory:` is a new ledger in memory |
+ * | `read_only` | `false` | open an existing file for reading only |
+ * | `timeout` | `30` | seconds a call may take in all when it must wait, 0 to 1e9, decimals allowed; 0: try once |
+ * | `check_same_thread` | `false` | only the thread that opened the ledger may use the handle (close is free) |
+ * | `on_duplicate` | `error` | `error`, or `ignore`: an equal entry that is there already is OK |
+ * | `strict_fields` | `false` | refuse fields other than the four of an entry, instead of ignoring them |
+ * | `entry_bytes_max` | `16777216` | most bytes of one entry's JSON, 1 to 900000000 |
+ * | `features_depth_max` | `128` | most containers inside one another in features, 1 to 1024 |
+ * | `result_bytes_max` | `1073741824` | most bytes of memory that the entries of one result take |
+ * | `journal_mode` | `WAL` | `WAL`, `DELETE`, `TRUNCATE` or `PERSIST` (`OFF` and `MEMORY` are refused) |
+ * | `synchronous_mode` | `NORMAL` | `OFF`, `NORMAL`, `FULL` or `EXTRA`; see Durability above |
+ * | `cache_size` | `10000` | SQLite's page cache in KB for each connection |
+ * | `max_connections` | `10` | most connections that read at once, 1 to 1000 |
+ * | `entry_cache_size` | `32` | entries kept in memory by id; 0: none |
+ * | `query_cache_size` | `32` | by-node results kept in memory; 0: none |
+ * | `cache_ttl` | `300` | seconds that a cache keeps what nobody asks for; answers are never stale, whatever it is |
+ * | `unique` | `timestamp_node_id` | one entry for each timestamp and node, or `none`: any number |
+ * | `clock` | `wall` | what age counts from in a cleanup: the system's clock, or `simulated`: the newest timestamp |
+ * | `guards` | `on` | triggers in the file that keep other programs from changing entries; `off` leaves them out |
+ * | `commit` | `sqlite` | how an append is made durable: a transaction of SQLite |
+ * | `profile` | `default` | `high_throughput`: max_connections 20, timeout 60, cache_size 50000 (up to 20 times 50 MB); `low_latency`: max_connections 5, timeout 10, synchronous_mode OFF (a power cut may damage the file) |
+ *
+ * What is set by key wins over the profile, whatever the order of the calls. `unique`, `clock`,
+ * `guards` and `commit` are settled in the file when it is created; `journal_mode`,
+ * `synchronous_mode`, the cache keys and `max_connections` by whoever opens the file first in this
+ * process. Whoever then asks for something else gets `INVALID_CONFIG` when opening; who sets
+ * nothing takes what is there.
+ *
+ * - `key`, `value`: UTF-8, lent for the call, `key_len` and `value_len` bytes long, or
+ *   `SIMLEDGER_NUL_TERMINATED`.
+ *
+ * Returns OK; INVALID_ARGUMENT; INVALID_CONFIG (unknown key, with the nearest name; a value out of
+ * range), and then nothing is changed; INTERNAL.
+ */
+simledger_status simledger_config_set(simledger_config *config,
+                                      const char *key,
+                                      size_t key_len,
+                                      const char *value,
+                                      size_t value_len,
+                                      simledger_error **error);
+
+/**
+ * Sets where the log goes, of each ledger that is opened with this configuration from now on; the
+ * log sees what opening says.
+ *
+ * - `level`: `SIMLEDGER_LOG_ERROR` to `SIMLEDGER_LOG_DEBUG`; lines of this level and graver ones.
+ * - `callback`: see `simledger_log_callback`; NULL: no log.
+ * - `user_data`: passed to `callback`; may be NULL. Must be usable from every thread that calls
+ *   those ledgers, at once.
+ * - `drop`: told when nobody uses `user_data` any more, once, on whatever thread that comes about:
+ *   after the configuration was freed or got another log, and the ledgers are closed. May be NULL.
+ *   Not told when this function fails.
+ *
+ * Returns OK; INVALID_ARGUMENT (`config` is NULL, or `level` is no level); INTERNAL.
+ */
+simledger_status simledger_config_set_log(simledger_config *config,
+                                          int32_t level,
+                                          simledger_log_callback callback,
+                                          void *user_data,
+                                          simledger_drop_callback drop,
+                                          simledger_error **error);
+
+/**
+ * Opens the ledger file at `path` with the defaults, and creates it if there is none.
+ *
+ * - `path`: UTF-8, lent for the call, `path_len` bytes long or `SIMLEDGER_NUL_TERMINATED`. A
+ *   relative path is resolved now. ":memory:" is a new ledger in memory, gone when it is closed.
+ * - `ledger`: gets the handle, yours until `simledger_close`; NULL on failure.
+ *
+ * Any thread. Returns what `simledger_open` returns.
+ */
+simledger_status simledger_open_path(const char *path,
+                                     size_t path_len,
+                                     simledger_ledger **ledger,
+                                     simledger_error **error);
+
+/**
+ * Opens a ledger as a configuration says, and creates it if there is none (unless `read_only`).
+ *
+ * A symbolic link to a ledger file is followed; nothing is created through one. All openings of
+ * one file in a process share their storage and caches, by whatever name they found it.
+ *
+ * - `config`: lent for the call; NULL: the defaults.
+ * - `ledger`: gets the handle, yours until `simledger_close`; NULL on failure.
+ *
+ * Any thread. Returns OK; INVALID_ARGUMENT; INVALID_CONFIG (a key asks for something else than the
+ * file or its other handles in this process have); READ_ONLY (the file cannot be written:
+ * open it with `read_only`); NO_SPACE; IO (no such folder or file, a directory, no permission);
+ * CORRUPT; INCOMPATIBLE (not a ledger, or one of a newer version); BUSY (locked by another
+ * process for all of `timeout`); LIMIT_EXCEEDED (65,536 open ledgers); UNSUPPORTED (the process
+ * that forked this one had the file open); OUT_OF_MEMORY; INTERNAL.
+ */
+simledger_status simledger_open(const simledger_config *config,
+                                simledger_ledger **ledger,
+                                simledger_error **error);
+
+/**
+ * Closes a ledger: waits for the calls that other threads have in flight on it, and lets go of the
+ * file when it was the last handle. The handle is closed whatever is returned; later calls with it
+ * are `CLOSED`. Entries and results that came from it stay valid.
+ *
+ * - `ledger`: NULL is nothing, and OK.
+ *
+ * Any thread, also with `check_same_thread`; but not from inside this ledger's log callback.
+ *
+ * Returns OK; CLOSED (it was closed before, or inherited over a fork); INVALID_ARGUMENT (not a
+ * handle; from inside its callback: it stays open); IO, NO_SPACE, CORRUPT (the file could not be
+ * put in order; all that was acknowledged is in it or in its WAL); INTERNAL.
+ */
+simledger_status simledger_close(simledger_ledger *ledger, simledger_error **error);
+
+/**
+ * Closes all ledgers that are open in this process, those of other plug-ins included, each as
+ * `simledger_close` does. The library can be used again at once.
+ *
+ * Any thread, but not from inside a log callback. Returns OK; INVALID_ARGUMENT (inside a
+ * callback: nothing is closed); otherwise the first failure, with all ledgers closed all the same.
+ */
+simledger_status simledger_shutdown(simledger_error **error);
+
+/**
+ * Appends an entry from JSON. It is durable when this returns OK (see Durability above).
+ *
+ * An entry is an object with `timestamp` (a finite number: seconds, Unix or simulated), `node_id`
+ * (a string that is not blank, at most 1024 bytes), `features` (an object or an array, kept as
+ * compact text, numbers digit for digit) and `confidence` (a number from 0 to 1). Other keys are
+ * ignored unless `strict_fields` is set. Duplicate keys, lone surrogates, more than
+ * `entry_bytes_max` bytes or `features_depth_max` levels are INVALID_ENTRY.
+ *
+ * - `json`: UTF-8, lent for the call, `json_len` bytes long or `SIMLEDGER_NUL_TERMINATED`.
+ * - `id`: gets the id of the entry, from 1; 0 on failure. May be NULL.
+ *
+ * Any thread. Returns OK (with `on_duplicate = ignore` also for an equal entry that was there, and
+ * its id); INVALID_ARGUMENT; INVALID_ENTRY; DUPLICATE; or as any call on a ledger: BUSY,
+ * READ_ONLY, NO_SPACE, IO, CORRUPT, CLOSED, LIMIT_EXCEEDED (no ids left), WRONG_THREAD,
+ * OUT_OF_MEMORY, INTERNAL. Whatever is not OK wrote nothing.
+ */
+simledger_status simledger_append_json(simledger_ledger *ledger,
+                                       const char *json,
+                                       size_t json_len,
+                                       int64_t *id,
+                                       simledger_error **error);
+
+/**
+ * Appends an entry from its parts. It is durable when this returns OK.
+ *
+ * - `timestamp`: seconds, Unix or simulated; finite.
+ * - `node_id`: UTF-8, lent for the call, `node_id_len` bytes long or `SIMLEDGER_NUL_TERMINATED`;
+ *   not blank, at most 1024 bytes, without NUL.
+ * - `features_json`: likewise; a JSON object or array, under the limits of
+ *   `simledger_append_json`.
+ * - `confidence`: 0 to 1.
+ * - `id`: gets the id of the entry, from 1; 0 on failure. May be NULL.
+ *
+ * Any thread. Returns what `simledger_append_json` returns.
+ */
+simledger_status simledger_append(simledger_ledger *ledger,
+                                  double timestamp,
+                                  const char *node_id,
+                                  size_t node_id_len,
+                                  const char *features_json,
+                                  size_t features_json_len,
+                                  double confidence,
+                                  int64_t *id,
+                                  simledger_error **error);
+
+/**
+ * Appends many entries in one transaction: all of them or none, with ids that follow one another.
+ * Much faster for each than one at a time.
+ *
+ * - `json`: a JSON array of entries, or JSON lines: one entry on each line (blank lines do not
+ *   count). UTF-8, lent for the call, `json_len` bytes long or `SIMLEDGER_NUL_TERMINATED`. No
+ *   entries at all is OK.
+ * - `first_id`: gets the first id; 0 on failure or if nothing was added. May be NULL.
+ * - `count`: gets how many were added, equal ones that were there already (`on_duplicate =
+ *   ignore`) not counted; 0 on failure. May be NULL.
+ *
+ * Any thread. Returns what `simledger_append_json` returns; `simledger_error_index` names the entry
+ * at fault.
+ */
+simledger_status simledger_append_many_json(simledger_ledger *ledger,
+                                            const char *json,
+                                            size_t json_len,
+                                            int64_t *first_id,
+                                            size_t *count,
+                                            simledger_error **error);
+
+/**
+ * Checks one entry as `simledger_append_json` does, and writes nothing. Duplicates are not looked
+ * for.
+ *
+ * - `ledger`: whose limits apply; NULL: the default limits.
+ * - `json`: UTF-8, lent for the call, `json_len` bytes long or `SIMLEDGER_NUL_TERMINATED`.
+ *
+ * Any thread. Returns OK; INVALID_ARGUMENT; INVALID_ENTRY; CLOSED; OUT_OF_MEMORY; INTERNAL.
+ */
+simledger_status simledger_validate_json(simledger_ledger *ledger,
+                                         const char *json,
+                                         size_t json_len,
+                                         simledger_error **error);
+
+/**
+ * What is new: the entries above `last_seen_id`, in the order of their ids. The next poll goes on
+ * from `simledger_entries_position`. Nothing new is OK with no entries.
+ *
+ * Ids become visible in order: whoever has seen an id will never later see a smaller one that is
+ * new. All that was acknowledged before the call began, in any process, is seen.
+ *
+ * - `last_seen_id`: 0, or the position of an earlier result.
+ * - `limit`: most entries, from 1; `SIMLEDGER_NO_LIMIT` for all. Fewer come where they would take
+ *   more than `result_bytes_max`.
+ * - `entries`: gets the result, yours until `simledger_entries_free`; NULL on failure.
+ *
+ * Any thread. Returns OK; INVALID_ARGUMENT; LIMIT_EXCEEDED (one entry alone takes more than
+ * `result_bytes_max`); or as any call on a ledger: BUSY, IO, CORRUPT, CLOSED, WRONG_THREAD,
+ * OUT_OF_MEMORY, INTERNAL.
+ */
+simledger_status simledger_poll_since(simledger_ledger *ledger,
+                                      int64_t last_seen_id,
+                                      size_t limit,
+                                      simledger_entries **entries,
+                                      simledger_error **error);
+
+/**
+ * All entries, in the order of their ids.
+ *
+ * - `entries`: gets the result, yours until `simledger_entries_free`; NULL on failure.
+ *
+ * Any thread. Returns OK; INVALID_ARGUMENT; LIMIT_EXCEEDED (they take more than
+ * `result_bytes_max`: read in pages with `simledger_poll_since`); or as any call on a ledger: BUSY,
+ * IO, CORRUPT, CLOSED, WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
+ */
+simledger_status simledger_read_all(simledger_ledger *ledger,
+                                    simledger_entries **entries,
+                                    simledger_error **error);
+
+/**
+ * The entry with an id.
+ *
+ * - `id`: from 1.
+ * - `entry`: gets an entry of your own, until `simledger_entry_free`; NULL if there is none, and on
+ *   failure.
+ *
+ * Any thread. Returns OK; NOT_FOUND (without an error object); INVALID_ARGUMENT; CORRUPT (also
+ * where the row is no valid entry); or as any call on a ledger: BUSY, IO, CLOSED, WRONG_THREAD,
+ * OUT_OF_MEMORY, INTERNAL.
+ */
+simledger_status simledger_get_by_id(simledger_ledger *ledger,
+                                     int64_t id,
+                                     simledger_entry **entry,
+                                     simledger_error **error);
+
+/**
+ * The entries of a node, newest timestamp first, and of equal timestamps the larger id first.
+ *
+ * - `node_id`: UTF-8, lent for the call, `node_id_len` bytes long or `SIMLEDGER_NUL_TERMINATED`;
+ *   not blank, at most 1024 bytes. A node that has no entries is OK with none.
+ * - `limit`: most entries, from 1; `SIMLEDGER_NO_LIMIT` for all.
+ * - `entries`: gets the result, yours until `simledger_entries_free`; NULL on failure.
+ *
+ * Any thread. Returns OK; INVALID_ARGUMENT; LIMIT_EXCEEDED (they take more than
+ * `result_bytes_max`: give a smaller limit); or as any call on a ledger: BUSY, IO, CORRUPT, CLOSED,
+ * WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
+ */
+simledger_status simledger_read_by_node(simledger_ledger *ledger,
+                                        const char *node_id,
+                                        size_t node_id_len,
+                                        size_t limit,
+                                        simledger_entries **entries,
+                                        simledger_error **error);
+
+/**
+ * How many entries there are, rows of other programs that are no valid entries included.
+ *
+ * - `count`: gets the number; 0 on failure.
+ *
+ * Any thread. SQLite counts by reading an index through: milliseconds for a million. Returns OK;
+ * INVALID_ARGUMENT; or as any call on a ledger: BUSY, IO, CORRUPT, CLOSED, WRONG_THREAD,
+ * OUT_OF_MEMORY, INTERNAL.
+ */
+simledger_status simledger_count(simledger_ledger *ledger, int64_t *count, simledger_error **error);
+
+/**
+ * The id of the oldest entry that there is.
+ *
+ * - `id`: gets the id; 0 if there is no entry, and on failure.
+ *
+ * Any thread. Returns what `simledger_count` returns.
+ */
+simledger_status simledger_first_id(simledger_ledger *ledger, int64_t *id, simledger_error **error);
+
+/**
+ * The id of the newest entry that there ever was, whether cleanup deleted it or not: where a
+ * poller begins that wants only what comes from now on.
+ *
+ * - `id`: gets the id; 0 if there never was an entry, and on failure.
+ *
+ * Any thread. Returns what `simledger_count` returns.
+ */
+simledger_status simledger_last_id(simledger_ledger *ledger, int64_t *id, simledger_error **error);
+
+/**
+ * How many entries there are; 0 for NULL.
+ */
+size_t simledger_entries_len(const simledger_entries *entries);
+
+/**
+ * The last id that was examined, rows that are no valid entries included: pass it to the next
+ * `simledger_poll_since`. Never smaller than the poll's `last_seen_id`. Of a read that is no poll,
+ * the last id that the ledger held. 0 for NULL.
+ */
+int64_t simledger_entries_position(const simledger_entries *entries);
+
+/**
+ * Whether cleanup removed entries after the poll's `last_seen_id`: then the largest id that it
+ * ever removed, else 0. So nothing is missed in silence. 0 for NULL.
+ */
+int64_t simledger_entries_gap_before(const simledger_entries *entries);
+
+/**
+ * The entry at `index`, counted from 0; NULL for NULL and where there is none.
+ *
+ * Borrowed: it lives as long as the result. `simledger_entry_retain` makes one of your own of it.
+ */
+const simledger_entry *simledger_entries_get(const simledger_entries *entries, size_t index);
+
+/**
+ * The whole result as JSON: an array of objects with `id`, `timestamp`, `node_id`, `features` and
+ * `confidence`, in this order; "[]" for none. Built at the first call.
+ *
+ * - `len`: gets its length in bytes; may be NULL.
+ *
+ * The string lives as long as the result. NULL with length 0 for NULL, and where there is no memory
+ * for it.
+ */
+const char *simledger_entries_json(const simledger_entries *entries, size_t *len);
+
+/**
+ * Ends a result, the entries borrowed from it and the strings it lent. NULL is nothing. Entries
+ * that were retained stay.
+ */
+void simledger_entries_free(simledger_entries *entries);
+
+/**
+ * Its id: its place in the ledger's order, from 1; 0 for NULL.
+ */
+int64_t simledger_entry_id(const simledger_entry *entry);
+
+/**
+ * When it was found, in seconds, Unix or simulated; 0 for NULL.
+ */
+double simledger_entry_timestamp(const simledger_entry *entry);
+
+/**
+ * The node that found it; "" for NULL.
+ *
+ * - `len`: gets its length in bytes; may be NULL.
+ *
+ * The string is UTF-8, ends with a NUL, holds no other, and lives as long as the entry.
+ */
+const char *simledger_entry_node_id(const simledger_entry *entry, size_t *len);
+
+/**
+ * What was found, as compact JSON: an object or an array; "" for NULL.
+ *
+ * - `len`: gets its length in bytes; may be NULL.
+ *
+ * The string is UTF-8, ends with a NUL, holds no other, and lives as long as the entry.
+ */
+const char *simledger_entry_features_json(const simledger_entry *entry, size_t *len);
+
+/**
+ * How sure its finder is, from 0 to 1; 0 for NULL.
+ */
+double simledger_entry_confidence(const simledger_entry *entry);
+
+/**
+ * When it was appended, in Unix seconds (whole ones, as SQLite's CURRENT_TIMESTAMP has them); 0
+ * for NULL and where another program wrote a row that does not say.
+ */
+double simledger_entry_created_at(const simledger_entry *entry);
+
+/**
+ * An entry of your own, from a borrowed one or another of your own; NULL for NULL. Copies nothing:
+ * it holds on to the chunk of at most a megabyte or so that the entry is in.
+ *
+ * Free it with `simledger_entry_free`. It may live longer than the result and the ledger.
+ */
+simledger_entry *simledger_entry_retain(const simledger_entry *entry);
+
+/**
+ * Ends an entry of your own. NULL is nothing. Never for a borrowed one.
+ */
+void simledger_entry_free(simledger_entry *entry);
+
+/**
+ * Deletes entries whose timestamp is more than `max_age_seconds` behind the ledger's clock: the
+ * system's, or with `clock = simulated` the newest timestamp in the ledger.
+ *
+ * The only way entries ever go. Pollers that had not seen them are told
+ * (`simledger_entries_gap_before`), and ids are never used again. Works in transactions of at most
+ * 1,000 entries, between which others append.
+ *
+ * - `max_age_seconds`: finite and above 0.
+ * - `deleted`: gets how many were deleted; 0 on failure. May be NULL.
+ *
+ * Any thread. Returns OK; INVALID_ARGUMENT; or as any call on a ledger: BUSY, READ_ONLY, NO_SPACE,
+ * IO, CORRUPT, CLOSED, WRONG_THREAD, OUT_OF_MEMORY, INTERNAL. After a failure
+ * `simledger_error_work_done` says how many were deleted before it; call again for the rest.
+ */
+simledger_status simledger_cleanup(simledger_ledger *ledger,
+                                   double max_age_seconds,
+                                   int64_t *deleted,
+                                   simledger_error **error);
+
+/**
+ * Deletes entries with a timestamp smaller than `timestamp`; otherwise as `simledger_cleanup`.
+ *
+ * - `timestamp`: in seconds, finite.
+ * - `deleted`: gets how many were deleted; 0 on failure. May be NULL.
+ *
+ * Any thread. Returns what `simledger_cleanup` returns.
+ */
+simledger_status simledger_cleanup_before_timestamp(simledger_ledger *ledger,
+                                                    double timestamp,
+                                                    int64_t *deleted,
+                                                    simledger_error **error);
+
+/**
+ * Deletes entries with an id smaller than `id`; otherwise as `simledger_cleanup`.
+ *
+ * - `id`: from 1.
+ * - `deleted`: gets how many were deleted; 0 on failure. May be NULL.
+ *
+ * Any thread. Returns what `simledger_cleanup` returns.
+ */
+simledger_status simledger_cleanup_before_id(simledger_ledger *ledger,
+                                             int64_t id,
+                                             int64_t *deleted,
+                                             simledger_error **error);
+
+/**
+ * Forgets what the caches of the ledger hold. Never needed for fresh answers; it frees memory.
+ *
+ * Any thread. Returns OK; INVALID_ARGUMENT; IO (the file is not where it was); CLOSED;
+ * WRONG_THREAD; INTERNAL.
+ */
+simledger_status simledger_invalidate_caches(simledger_ledger *ledger, simledger_error **error);
+
+/**
+ * The numbers of a ledger as a JSON object, name by name: `entries_appended`,
+ * `duplicates_ignored`, `entries_deleted`, `rows_skipped`, `busy`, `entry_cache_hits`,
+ * `entry_cache_misses`, `query_cache_hits`, `query_cache_misses`, `writer_resets`. They count what
+ * all handles of the file did in this process since the first was opened. More names may come.
+ *
+ * - `json`: gets the text, yours until `simledger_string_free`; NULL on failure.
+ * - `json_len`: gets its length in bytes; 0 on failure. May be NULL.
+ *
+ * Any thread. Returns OK; INVALID_ARGUMENT; IO (the file is not where it was); CLOSED;
+ * WRONG_THREAD; INTERNAL.
+ */
+simledger_status simledger_metrics_json(simledger_ledger *ledger,
+                                        char **json,
+                                        size_t *json_len,
+                                        simledger_error **error);
+
+/**
+ * Ends a string that the library gave you, as its function says. NULL is nothing. Any thread.
+ */
+void simledger_string_free(char *string);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* SIMLEDGER_H */

@@ -1,0 +1,199 @@
+//! Configuration.
+
+use std::ffi::{CString, c_char, c_void};
+use std::sync::Arc;
+
+use super::arguments::{null, text};
+use super::guard::guard;
+use super::own::Owned;
+use super::{simledger_error, simledger_status};
+use crate::config::Config;
+use crate::error::{Error, Status};
+use crate::logging::Level;
+
+/// How to open a ledger. Yours until `simledger_config_free`; for one thread at a time.
+pub struct simledger_config {
+    _opaque: [u8; 0],
+}
+
+/// Log level: something failed, and not only for the caller, who has a status for that.
+pub const SIMLEDGER_LOG_ERROR: i32 = 1;
+/// Log level: something is not as it should be, such as a row that is no valid entry.
+pub const SIMLEDGER_LOG_WARN: i32 = 2;
+/// Log level: opening, closing, cleanup.
+pub const SIMLEDGER_LOG_INFO: i32 = 3;
+/// Log level: for those who look into simledger itself.
+pub const SIMLEDGER_LOG_DEBUG: i32 = 4;
+
+/// Receives a line of the log. `message` is UTF-8 of `message_len` bytes with a NUL behind it, lent
+/// for the call; it never holds features.
+///
+/// Called at the end of a call on the ledger, on that call's thread, with no lock held. It may call
+/// the library, but not close this ledger. A C++ exception out of it ends the program: catch it
+/// inside, or use `simledger.hpp`, which does.
+pub type simledger_log_callback = Option<
+    unsafe extern "C" fn(level: i32, message: *const c_char, message_len: usize, user_data: *mut c_void),
+>;
+
+/// Told once that `user_data` is not used any more.
+pub type simledger_drop_callback = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
+
+/// A new configuration: the defaults.
+///
+/// Any thread. Free it with `simledger_config_free`; ledgers that were opened with it do not need
+/// it any more.
+#[unsafe(no_mangle)]
+pub extern "C" fn simledger_config_new() -> *mut simledger_config {
+    simledger_config::give(Config::new())
+}
+
+/// Ends a configuration. NULL is nothing.
+///
+/// # Safety
+/// `config` is NULL or a configuration that was not freed; nobody uses it any more.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn simledger_config_free(config: *mut simledger_config) {
+    // SAFETY: as the caller promises.
+    unsafe { simledger_config::free(config) };
+}
+
+/// Sets a key. Keys, with their defaults:
+///
+/// | key | default | what it is |
+/// |---|---|---|
+/// | `path` | `ledger.db` | the ledger file; `:memory:` is a new ledger in memory |
+/// | `read_only` | `false` | open an existing file for reading only |
+/// | `timeout` | `30` | seconds a call may take in all when it must wait, 0 to 1e9, decimals allowed; 0: try once |
+/// | `check_same_thread` | `false` | only the thread that opened the ledger may use the handle (close is free) |
+/// | `on_duplicate` | `error` | `error`, or `ignore`: an equal entry that is there already is OK |
+/// | `strict_fields` | `false` | refuse fields other than the four of an entry, instead of ignoring them |
+/// | `entry_bytes_max` | `16777216` | most bytes of one entry's JSON, 1 to 900000000 |
+/// | `features_depth_max` | `128` | most containers inside one another in features, 1 to 1024 |
+/// | `result_bytes_max` | `1073741824` | most bytes of memory that the entries of one result take |
+/// | `journal_mode` | `WAL` | `WAL`, `DELETE`, `TRUNCATE` or `PERSIST` (`OFF` and `MEMORY` are refused) |
+/// | `synchronous_mode` | `NORMAL` | `OFF`, `NORMAL`, `FULL` or `EXTRA`; see Durability above |
+/// | `cache_size` | `10000` | SQLite's page cache in KB for each connection |
+/// | `max_connections` | `10` | most connections that read at once, 1 to 1000 |
+/// | `entry_cache_size` | `32` | entries kept in memory by id; 0: none |
+/// | `query_cache_size` | `32` | by-node results kept in memory; 0: none |
+/// | `cache_ttl` | `300` | seconds that a cache keeps what nobody asks for; answers are never stale, whatever it is |
+/// | `unique` | `timestamp_node_id` | one entry for each timestamp and node, or `none`: any number |
+/// | `clock` | `wall` | what age counts from in a cleanup: the system's clock, or `simulated`: the newest timestamp |
+/// | `guards` | `on` | triggers in the file that keep other programs from changing entries; `off` leaves them out |
+/// | `commit` | `sqlite` | how an append is made durable: a transaction of SQLite |
+/// | `profile` | `default` | `high_throughput`: max_connections 20, timeout 60, cache_size 50000 (up to 20 times 50 MB); `low_latency`: max_connections 5, timeout 10, synchronous_mode OFF (a power cut may damage the file) |
+///
+/// What is set by key wins over the profile, whatever the order of the calls. `unique`, `clock`,
+/// `guards` and `commit` are settled in the file when it is created; `journal_mode`,
+/// `synchronous_mode`, the cache keys and `max_connections` by whoever opens the file first in this
+/// process. Whoever then asks for something else gets `INVALID_CONFIG` when opening; who sets
+/// nothing takes what is there.
+///
+/// - `key`, `value`: UTF-8, lent for the call, `key_len` and `value_len` bytes long, or
+///   `SIMLEDGER_NUL_TERMINATED`.
+///
+/// Returns OK; INVALID_ARGUMENT; INVALID_CONFIG (unknown key, with the nearest name; a value out of
+/// range), and then nothing is changed; INTERNAL.
+///
+/// # Safety
+/// `config` is a configuration that nobody else uses now. The texts are as long as their lengths
+/// say. `error` is NULL or can be written to.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn simledger_config_set(
+    config: *mut simledger_config,
+    key: *const c_char,
+    key_len: usize,
+    value: *const c_char,
+    value_len: usize,
+    error: *mut *mut simledger_error,
+) -> simledger_status {
+    let body = || {
+        // SAFETY: as the caller promises, for all three.
+        let config = unsafe { simledger_config::change(config) }.ok_or_else(|| null("config"))?;
+        // SAFETY: as above.
+        let key = unsafe { text(key, key_len, "key") }?;
+        // SAFETY: as above.
+        let value = unsafe { text(value, value_len, "value") }?;
+        config.set(key, value)?;
+        Ok(Status::Ok)
+    };
+    // SAFETY: as the caller promises.
+    unsafe { guard(error, body) }
+}
+
+/// Sets where the log goes, of each ledger that is opened with this configuration from now on; the
+/// log sees what opening says.
+///
+/// - `level`: `SIMLEDGER_LOG_ERROR` to `SIMLEDGER_LOG_DEBUG`; lines of this level and graver ones.
+/// - `callback`: see `simledger_log_callback`; NULL: no log.
+/// - `user_data`: passed to `callback`; may be NULL. Must be usable from every thread that calls
+///   those ledgers, at once.
+/// - `drop`: told when nobody uses `user_data` any more, once, on whatever thread that comes about:
+///   after the configuration was freed or got another log, and the ledgers are closed. May be NULL.
+///   Not told when this function fails.
+///
+/// Returns OK; INVALID_ARGUMENT (`config` is NULL, or `level` is no level); INTERNAL.
+///
+/// # Safety
+/// `config` is a configuration that nobody else uses now. `callback` and `drop` may be called with
+/// `user_data` until `drop` was. `error` is NULL or can be written to.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn simledger_config_set_log(
+    config: *mut simledger_config,
+    level: i32,
+    callback: simledger_log_callback,
+    user_data: *mut c_void,
+    drop: simledger_drop_callback,
+    error: *mut *mut simledger_error,
+) -> simledger_status {
+    let body = || {
+        // SAFETY: as the caller promises.
+        let config = unsafe { simledger_config::change(config) }.ok_or_else(|| null("config"))?;
+        let level = Level::from_code(level).ok_or_else(|| {
+            let message =
+                format!("level is {level}; it must be SIMLEDGER_LOG_ERROR (1) to SIMLEDGER_LOG_DEBUG (4)");
+            Error::argument("level", message)
+        })?;
+        let receiver = Receiver { callback, user_data, drop };
+        if callback.is_some() {
+            config.set_log(level, Arc::new(move |level, line: &str| receiver.tell(level, line)));
+        } else {
+            config.clear_log();
+        }
+        Ok(Status::Ok)
+    };
+    // SAFETY: as the caller promises.
+    unsafe { guard(error, body) }
+}
+
+/// A log receiver of C.
+struct Receiver {
+    callback: simledger_log_callback,
+    user_data: *mut c_void,
+    drop: simledger_drop_callback,
+}
+
+// SAFETY: `user_data` is only passed to the callbacks, which the C caller promises to be callable
+// from any thread.
+unsafe impl Send for Receiver {}
+// SAFETY: as above, and at once.
+unsafe impl Sync for Receiver {}
+
+impl Receiver {
+    fn tell(&self, level: Level, line: &str) {
+        let line = CString::new(line.replace('\0', "\\0")).unwrap_or_default();
+        if let Some(callback) = self.callback {
+            // SAFETY: the C caller promises that it can be called with `user_data` until `drop` is.
+            unsafe { callback(level as i32, line.as_ptr(), line.as_bytes().len(), self.user_data) };
+        }
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        if let Some(drop) = self.drop {
+            // SAFETY: as above; this is the last use of `user_data`.
+            unsafe { drop(self.user_data) };
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! The boundary: errors become statuses and error objects, panics become INTERNAL.
+
+use std::cell::{Cell, RefCell};
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Once;
+
+use super::own::Owned;
+use super::{simledger_error, simledger_status};
+use crate::error::{Error, Result, Status};
+
+thread_local! {
+    /// How many guarded calls this thread is in.
+    static INSIDE: Cell<u32> = const { Cell::new(0) };
+    /// What the last panic of this thread said, and where.
+    static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// Runs the body of a fallible C function.
+///
+/// # Safety
+/// `error` is NULL or can be written to.
+pub(super) unsafe fn guard(
+    error: *mut *mut simledger_error,
+    body: impl FnOnce() -> Result<Status>,
+) -> simledger_status {
+    let mut failed = std::ptr::null_mut();
+    let status = match catch(body) {
+        Ok(status) => status,
+        Err(reason) => {
+            let status = reason.status();
+            if !error.is_null() {
+                failed = simledger_error::give(super::error::Shown::new(reason));
+            }
+            status
+        }
+    };
+    if !error.is_null() {
+        // SAFETY: the caller says that it can be written to.
+        unsafe { error.write(failed) };
+    }
+    status.code()
+}
+
+/// The result of `body`, or what it panicked with as an error.
+pub(super) fn catch<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
+    keep_panics_quiet();
+    INSIDE.set(INSIDE.get() + 1);
+    // Whatever the body holds is dropped by the unwinding or belongs to the engine, which drops
+    // what was in use: the writer's connection is taken out of its place during a transaction.
+    let result = panic::catch_unwind(AssertUnwindSafe(body));
+    INSIDE.set(INSIDE.get() - 1);
+    result.unwrap_or_else(|payload| {
+        // What a payload does when it is dropped is its own affair.
+        std::mem::forget(payload);
+        let said = PANIC.try_with(RefCell::take).ok().flatten();
+        let said = said.unwrap_or_else(|| "a panic without a message".to_string());
+        Err(Error::new(
+            Status::Internal,
+            format!("{said}; this is a defect of simledger: nothing was changed by the call, and the ledger can be used on"),
+        ))
+    })
+}
+
+/// Sees to it that a panic inside a guarded call is kept for its error and not printed. Panics
+/// elsewhere, as in a Rust program that uses the crate, are none of our business.
+fn keep_panics_quiet() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let others = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            if INSIDE.get() == 0 {
+                return others(info);
+            }
+            let payload = info.payload();
+            let message = payload
+                .downcast_ref::<&str>()
+                .map(ToString::to_string)
+                .or_else(|| payload.downcast_ref::<String>().cloned())
+                .unwrap_or_else(|| "a panic".to_string());
+            let place = info.location().map(|place| format!(" at {}:{}", place.file(), place.line()));
+            let said = format!("{message}{}", place.unwrap_or_default());
+            let _ = PANIC.try_with(|panic| panic.replace(Some(said)));
+        }));
+    });
+}

@@ -1,0 +1,108 @@
+//! The C header is what the sources say.
+
+use std::path::Path;
+
+fn generated() -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let config = cbindgen::Config::from_file(root.join("cbindgen.toml")).expect("cbindgen.toml is valid");
+    let mut out = Vec::new();
+    // One file for each section of the header, in this order.
+    const SECTIONS: [&str; 10] =
+        ["status", "version", "error", "config", "open", "append", "read", "entries", "entry", "maintenance"];
+    let mut builder = cbindgen::Builder::new().with_config(config);
+    for section in SECTIONS.iter().chain(&["observe"]) {
+        builder = builder.with_src(root.join(format!("src/ffi/{section}.rs")));
+    }
+    builder.generate().expect("the header can be generated").write(&mut out);
+    let text = String::from_utf8(out).expect("the header is UTF-8");
+    without_rust_sections(&text)
+}
+
+/// The `# Safety` part of a comment is for Rust; C has the same in the words above it.
+fn without_rust_sections(text: &str) -> String {
+    let mut kept = String::new();
+    let mut skipping = false;
+    for line in text.lines() {
+        if line.trim() == "* # Safety" {
+            skipping = true;
+            // The blank line before it goes as well.
+            if kept.ends_with(" *\n") {
+                kept.truncate(kept.len() - " *\n".len());
+            }
+        } else if line.trim() == "*/" {
+            skipping = false;
+        }
+        if !skipping {
+            kept.push_str(line.trim_end());
+            kept.push('\n');
+        }
+    }
+    kept
+}
+
+fn header_path() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("include/simledger.h")
+}
+
+#[test]
+fn the_header_in_the_tree_is_the_one_that_the_sources_make() {
+    let generated = generated();
+    if std::env::var_os("SIMLEDGER_UPDATE_HEADER").is_some() {
+        std::fs::write(header_path(), &generated).expect("the header can be written");
+    }
+    let committed = std::fs::read_to_string(header_path()).expect("include/simledger.h is there");
+    assert!(committed == generated, "include/simledger.h is not what src/ffi makes; run `make header`");
+}
+
+#[test]
+fn the_macros_that_rust_cannot_make_are_there_and_right() {
+    let header = std::fs::read_to_string(header_path()).expect("include/simledger.h is there");
+    let [major, minor, patch] = ["MAJOR", "MINOR", "PATCH"].map(|part| {
+        let values = [
+            env!("CARGO_PKG_VERSION_MAJOR"),
+            env!("CARGO_PKG_VERSION_MINOR"),
+            env!("CARGO_PKG_VERSION_PATCH"),
+        ];
+        let index = ["MAJOR", "MINOR", "PATCH"].iter().position(|name| *name == part).unwrap();
+        format!("#define SIMLEDGER_VERSION_{part} {}", values[index])
+    });
+    // SAFETY: no arguments.
+    let abi = simledger::ffi::simledger_abi_version();
+    for line in [
+        "#define SIMLEDGER_NUL_TERMINATED SIZE_MAX",
+        "#define SIMLEDGER_NO_LIMIT SIZE_MAX",
+        "#define SIMLEDGER_NO_INDEX SIZE_MAX",
+        &format!("#define SIMLEDGER_VERSION \"{}\"", env!("CARGO_PKG_VERSION")),
+        &major,
+        &minor,
+        &patch,
+        &format!("#define SIMLEDGER_ABI_VERSION {abi}"),
+        &format!("#define SIMLEDGER_SQLITE_VERSION \"{}\"", simledger::sqlite_version()),
+    ] {
+        assert!(header.lines().any(|found| found == line), "{line} is missing in the header");
+    }
+}
+
+#[test]
+fn every_function_says_what_it_returns_and_who_may_call_it() {
+    let header = std::fs::read_to_string(header_path()).expect("include/simledger.h is there");
+    let mut fallible = 0;
+    let mut comment = String::new();
+    for line in header.lines() {
+        if line.starts_with("/**") {
+            comment.clear();
+        }
+        if line.starts_with(" *") || line.starts_with("/**") {
+            comment.push_str(line);
+        }
+        if line.starts_with("simledger_status simledger_") && !line.contains("_error_status(") {
+            fallible += 1;
+            assert!(comment.contains("eturns"), "{line} does not say what it returns");
+            for word in ["INVALID_ARGUMENT", "INTERNAL"] {
+                let refers = comment.contains("Returns what `simledger_");
+                assert!(refers || comment.contains(word), "{line} does not say when it returns {word}");
+            }
+        }
+    }
+    assert!(fallible > 15, "only {fallible} functions were found");
+}
