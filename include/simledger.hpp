@@ -446,15 +446,17 @@ class Ledger {
         });
     }
     explicit Ledger(const Config &config) : Ledger() {
+        /* For C that would mean the defaults, and so a file that nobody named. */
+        if (!config.get()) throw std::invalid_argument("the configuration was moved away");
         log_ = config.log_;
         run([&](simledger_error **error) { return simledger_open(config.get(), &handle_, error); });
     }
 
     Ledger(Ledger &&other) noexcept
         : handle_(std::exchange(other.handle_, nullptr)), log_(std::move(other.log_)) {}
-    Ledger &operator=(Ledger &&other) noexcept {
-        Ledger ended(std::exchange(handle_, std::exchange(other.handle_, nullptr)),
-                     std::exchange(log_, std::move(other.log_)));
+    Ledger &operator=(Ledger other) noexcept {
+        std::swap(handle_, other.handle_);
+        std::swap(log_, other.log_);
         return *this;
     }
     /* Closes, and says nothing if that fails: who wants to know calls close() before. */
@@ -579,8 +581,6 @@ class Ledger {
     /* The public constructors begin with this one: then the destructor runs, and closes, also when
      * opening succeeded and a log callback threw. */
     Ledger() noexcept = default;
-    Ledger(simledger_ledger *handle, std::shared_ptr<detail::Log> log) noexcept
-        : handle_(handle), log_(std::move(log)) {}
 
     template <typename Function> simledger_status run(Function &&function) const {
         return detail::run(log_.get(), std::forward<Function>(function));

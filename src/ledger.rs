@@ -28,6 +28,8 @@ pub struct Ledger {
     epoch: u64,
     /// The only thread that may use it, with `check_same_thread`.
     thread: Option<ThreadId>,
+    /// Also where the engine could write, for another handle.
+    read_only: bool,
     timeout: Duration,
     limits: Limits,
     result_bytes_max: usize,
@@ -64,6 +66,7 @@ impl Ledger {
             serial,
             epoch: fork::epoch(),
             thread: settings.flag("check_same_thread").then(|| thread::current().id()),
+            read_only: settings.flag("read_only"),
             timeout: settings.seconds("timeout"),
             limits: settings.limits(),
             result_bytes_max: settings.integer("result_bytes_max"),
@@ -219,11 +222,15 @@ impl Ledger {
 
     fn write(&self, entries: &[NewEntry<'_>]) -> Result<Appended> {
         let batch = Batch { entries, on_duplicate: self.on_duplicate };
-        self.call(|engine| engine.append(&batch))
+        self.call(|engine| {
+            self.check_writable()?;
+            engine.append(&batch)
+        })
     }
 
     fn clean(&self, cutoff: Cutoff) -> Result<i64> {
         self.call(|engine| {
+            self.check_writable()?;
             let deleted = engine.cleanup(cutoff)?;
             call::log(Level::Info, || format!("cleanup deleted {deleted} entries"));
             Ok(deleted)
@@ -241,6 +248,14 @@ impl Ledger {
             self.engine.check_place()?;
             work(&self.engine)
         })
+    }
+
+    fn check_writable(&self) -> Result<()> {
+        if !self.read_only {
+            return Ok(());
+        }
+        let message = "the ledger was opened with read_only = true; open it without, to append and clean up";
+        Err(Error::new(Status::ReadOnly, message).with_field("read_only"))
     }
 
     fn check_epoch(&self) -> Result<()> {

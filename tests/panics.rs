@@ -1,0 +1,133 @@
+//! A panic inside the library becomes a status with a message, prints nothing, and leaves a ledger
+//! that works. Called through the C API, as that is where panics must end.
+
+#![cfg(feature = "test-hooks")]
+
+mod common;
+
+use std::ffi::CStr;
+use std::ptr;
+
+use common::{Place, again, entry};
+use simledger::ffi::*;
+use simledger::test_hooks::panic_at;
+
+/// What a call said.
+struct Said {
+    status: i32,
+    message: String,
+}
+
+fn said(call: impl FnOnce(*mut *mut simledger_error) -> i32) -> Said {
+    let mut error = ptr::null_mut();
+    let status = call(&raw mut error);
+    // SAFETY: the error is NULL or one that the call gave; it is freed once, after its last use.
+    unsafe {
+        let message = CStr::from_ptr(simledger_error_message(error)).to_str().unwrap().to_string();
+        simledger_error_free(error);
+        Said { status, message }
+    }
+}
+
+fn open(path: &str) -> (*mut simledger_ledger, Said) {
+    let mut ledger = ptr::null_mut();
+    // SAFETY: the text is as long as said, and the pointers can be written to.
+    let said = said(|error| unsafe {
+        simledger_open_path(path.as_ptr().cast(), path.len(), &raw mut ledger, error)
+    });
+    (ledger, said)
+}
+
+fn append(ledger: *mut simledger_ledger, json: &str) -> Said {
+    // SAFETY: the text is as long as said, and the pointers are NULL or can be written to.
+    said(|error| unsafe {
+        simledger_append_many_json(
+            ledger,
+            json.as_ptr().cast(),
+            json.len(),
+            ptr::null_mut(),
+            ptr::null_mut(),
+            error,
+        )
+    })
+}
+
+fn count(ledger: *mut simledger_ledger) -> i64 {
+    let mut count = -1;
+    // SAFETY: the pointers can be written to.
+    assert_eq!(said(|error| unsafe { simledger_count(ledger, &raw mut count, error) }).status, SIMLEDGER_OK);
+    count
+}
+
+#[test]
+#[ignore = "run by the test below, in a process of its own"]
+fn panics_in_every_part() {
+    let place = Place::new();
+    for path in [place.file("ledger.db"), ":memory:".to_string()] {
+        panic_at("schema.commit");
+        let (ledger, failed) = open(&path);
+        assert!(ledger.is_null());
+        assert_eq!(failed.status, SIMLEDGER_INTERNAL);
+        assert!(failed.message.contains("injected at schema.commit"), "{}", failed.message);
+        let (ledger, opened) = open(&path);
+        assert_eq!(opened.status, SIMLEDGER_OK, "{}", opened.message);
+        assert_eq!(append(ledger, &entry(0.0, "n")).status, SIMLEDGER_OK);
+        let two = format!("[{},{}]", entry(1.0, "n"), entry(2.0, "n"));
+        for point in ["writer.insert", "writer.commit"] {
+            panic_at(point);
+            let failed = append(ledger, &two);
+            assert_eq!(failed.status, SIMLEDGER_INTERNAL);
+            assert!(
+                failed.message.contains(point) && failed.message.contains("src/hooks.rs:"),
+                "{}",
+                failed.message
+            );
+            assert_eq!(count(ledger), 1, "nothing half done");
+        }
+        panic_at("reader");
+        let mut entries = ptr::dangling_mut();
+        // SAFETY: the pointers can be written to.
+        let failed = said(|error| unsafe { simledger_read_all(ledger, &raw mut entries, error) });
+        assert_eq!((failed.status, entries), (SIMLEDGER_INTERNAL, ptr::null_mut()));
+        assert_eq!(append(ledger, &two).status, SIMLEDGER_OK);
+        panic_at("writer.delete");
+        let mut deleted = -1;
+        // SAFETY: the pointers can be written to.
+        let failed = said(|error| unsafe { simledger_cleanup_before_id(ledger, 3, &raw mut deleted, error) });
+        assert_eq!((failed.status, deleted, count(ledger)), (SIMLEDGER_INTERNAL, 0, 3));
+        // SAFETY: the pointers can be written to.
+        let done = said(|error| unsafe { simledger_cleanup_before_id(ledger, 3, &raw mut deleted, error) });
+        assert_eq!((done.status, deleted, count(ledger)), (SIMLEDGER_OK, 2, 1));
+        // SAFETY: no pointer but the error's.
+        assert_eq!(said(|error| unsafe { simledger_close(ledger, error) }).status, SIMLEDGER_OK);
+    }
+    assert_eq!(common::integrity(&place.sqlite()), "ok");
+    println!("all panics were caught");
+}
+
+#[test]
+fn a_panic_is_a_status_prints_nothing_and_leaves_a_ledger_that_works() {
+    let output = again("panics_in_every_part").output().unwrap();
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success() && out.contains("all panics were caught"), "{out}{err}");
+    assert!(err.is_empty(), "printed: {err}");
+    assert!(!out.contains("injected"), "printed: {out}");
+}
+
+#[test]
+fn a_panic_of_the_rust_program_itself_is_printed_as_ever() {
+    let place = Place::new();
+    let (ledger, _) = open(&place.file("ledger.db"));
+    let output = again("a_panic_outside").output().unwrap();
+    assert!(String::from_utf8_lossy(&output.stderr).contains("none of the library's business"));
+    // SAFETY: no pointer but NULL.
+    assert_eq!(unsafe { simledger_close(ledger, ptr::null_mut()) }, SIMLEDGER_OK);
+}
+
+#[test]
+#[ignore = "run by the test above, in a process of its own"]
+fn a_panic_outside() {
+    let place = Place::new();
+    open(&place.file("ledger.db"));
+    panic!("none of the library's business");
+}
