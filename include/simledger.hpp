@@ -10,16 +10,16 @@
  * simledger.h is the manual: what each call promises is said there, under the same name.
  *
  * Who owns what. Ledger, Config and Entries own one object each, and can be moved but not copied.
- * Entries and Entry outlive the ledger they came from. EntryView, and every std::string_view that is
- * returned, is borrowed and lives as long as the object it was asked from; an Entry made from an
+ * Entries and Entry outlive the ledger they came from. EntryView, and every std::string_view that
+ * is returned, is borrowed and lives as long as the object it was asked from; an Entry made from an
  * EntryView stays. Texts passed in are needed only during the call.
  *
  * Which status becomes what. SIMLEDGER_OK is the return value. SIMLEDGER_NOT_FOUND is an empty
  * std::optional. Every other status is thrown as Error. Destructors never throw.
  *
  * Threads. A Ledger may be used by any number of threads at once, but not while it is moved from or
- * destroyed. Entries and Entry may be read by several threads at once. A Config is for one thread at
- * a time.
+ * destroyed. Entries and Entry may be read by several threads at once. A Config is for one thread
+ * at a time.
  *
  * Exceptions from a log callback cannot pass through the library, which is not C++. They are kept,
  * and thrown when the call that the callback ran in returns: that call has done its work all the
@@ -69,7 +69,8 @@ class Error : public std::runtime_error {
     std::optional<std::size_t> index() const noexcept {
         return index_ == SIMLEDGER_NO_INDEX ? std::nullopt : std::optional<std::size_t>(index_);
     }
-    /* The entry that is there already (SIMLEDGER_DUPLICATE) or is damaged; 0 where there is none. */
+    /* The entry that is there already (SIMLEDGER_DUPLICATE) or is damaged; 0 where there is none.
+     */
     std::int64_t entry_id() const noexcept { return entry_id_; }
     /* Entries that a cleanup had deleted before it failed. */
     std::int64_t work_done() const noexcept { return work_done_; }
@@ -164,12 +165,14 @@ class Log {
     /* Keeps an exception for the next call; of several the first. */
     void keep(std::exception_ptr thrown) {
         const std::lock_guard<std::mutex> lock(mutex_);
-        if (!kept_) kept_ = std::move(thrown);
+        if (!kept_)
+            kept_ = std::move(thrown);
         keeps_.store(true, std::memory_order_relaxed);
     }
 
     std::exception_ptr take() {
-        if (!keeps_.load(std::memory_order_relaxed)) return nullptr;
+        if (!keeps_.load(std::memory_order_relaxed))
+            return nullptr;
         const std::lock_guard<std::mutex> lock(mutex_);
         keeps_.store(false, std::memory_order_relaxed);
         return std::exchange(kept_, nullptr);
@@ -190,11 +193,14 @@ template <typename Function> simledger_status run(Log *log, Function &&function)
     simledger_error *error = nullptr;
     const simledger_status status = function(&error);
     if (failed(status)) {
-        if (log && call.thrown) log->keep(call.thrown);
+        if (log && call.thrown)
+            log->keep(call.thrown);
         fail(status, error);
     }
-    if (!call.thrown && log) call.thrown = log->take();
-    if (call.thrown) std::rethrow_exception(call.thrown);
+    if (!call.thrown && log)
+        call.thrown = log->take();
+    if (call.thrown)
+        std::rethrow_exception(call.thrown);
     return status;
 }
 
@@ -205,7 +211,8 @@ template <typename Function> simledger_status run(Log *log, Function &&function)
 class Config {
   public:
     Config() : config_(simledger_config_new()) {
-        if (!config_) throw std::bad_alloc();
+        if (!config_)
+            throw std::bad_alloc();
     }
     explicit Config(std::string_view path) : Config() { set("path", path); }
 
@@ -228,11 +235,12 @@ class Config {
         auto log = callback ? std::make_shared<detail::Log>(std::move(callback)) : nullptr;
         auto user_data = log ? std::make_unique<std::shared_ptr<detail::Log>>(log) : nullptr;
         detail::run(nullptr, [&](simledger_error **error) {
-            const simledger_status status = simledger_config_set_log(
-                config_.get(), static_cast<std::int32_t>(level),
-                log ? &detail::Log::receive : nullptr, user_data.get(),
-                log ? &detail::Log::drop : nullptr, error);
-            if (status == SIMLEDGER_OK) static_cast<void>(user_data.release());
+            const simledger_status status =
+                simledger_config_set_log(config_.get(), static_cast<std::int32_t>(level),
+                                         log ? &detail::Log::receive : nullptr, user_data.get(),
+                                         log ? &detail::Log::drop : nullptr, error);
+            if (status == SIMLEDGER_OK)
+                static_cast<void>(user_data.release());
             return status;
         });
         log_ = std::move(log);
@@ -320,8 +328,8 @@ class Entry : public EntryView {
 /* Entries that a read gave, in order. */
 class Entries {
   public:
-    /* Like that of std::vector<bool>: all that a random access iterator can, but what it points at is
-     * a value, an EntryView. */
+    /* Like that of std::vector<bool>: all that a random access iterator can, but what it points at
+     * is a value, an EntryView. */
     class Iterator {
       public:
         using iterator_category = std::random_access_iterator_tag;
@@ -409,10 +417,12 @@ class Entries {
 
     /* All entries as a JSON array, built at the first call. Throws std::bad_alloc. */
     std::string_view json() const & {
-        if (!entries_) return "[]";
+        if (!entries_)
+            return "[]";
         std::size_t len = 0;
         const char *json = simledger_entries_json(entries_.get(), &len);
-        if (!json) throw std::bad_alloc();
+        if (!json)
+            throw std::bad_alloc();
         return {json, len};
     }
     std::string json() const && { return std::string(json()); }
@@ -447,7 +457,8 @@ class Ledger {
     }
     explicit Ledger(const Config &config) : Ledger() {
         /* For C that would mean the defaults, and so a file that nobody named. */
-        if (!config.get()) throw std::invalid_argument("the configuration was moved away");
+        if (!config.get())
+            throw std::invalid_argument("the configuration was moved away");
         log_ = config.log_;
         run([&](simledger_error **error) { return simledger_open(config.get(), &handle_, error); });
     }
@@ -465,8 +476,8 @@ class Ledger {
         simledger_close(handle_, nullptr);
     }
 
-    /* Waits for the calls that other threads make, then closes. Any call after that, another close()
-     * too, throws SIMLEDGER_CLOSED. */
+    /* Waits for the calls that other threads make, then closes. Any call after that, another
+     * close() too, throws SIMLEDGER_CLOSED. */
     void close() {
         run([&](simledger_error **error) { return simledger_close(handle_, error); });
     }
@@ -540,21 +551,25 @@ class Ledger {
     /* Of the newest entry ever appended; 0 if there was none. */
     std::int64_t last_id() const { return number(&simledger_last_id); }
 
-    /* Each gives the number of entries deleted; so does Error::work_done() if it fails on the way. */
+    /* Each gives the number of entries deleted; so does Error::work_done() if it fails on the way.
+     */
     std::int64_t cleanup(double max_age_seconds) {
-        return number([&](simledger_ledger *handle, std::int64_t *deleted, simledger_error **error) {
-            return simledger_cleanup(handle, max_age_seconds, deleted, error);
-        });
+        return number(
+            [&](simledger_ledger *handle, std::int64_t *deleted, simledger_error **error) {
+                return simledger_cleanup(handle, max_age_seconds, deleted, error);
+            });
     }
     std::int64_t cleanup_before_timestamp(double timestamp) {
-        return number([&](simledger_ledger *handle, std::int64_t *deleted, simledger_error **error) {
-            return simledger_cleanup_before_timestamp(handle, timestamp, deleted, error);
-        });
+        return number(
+            [&](simledger_ledger *handle, std::int64_t *deleted, simledger_error **error) {
+                return simledger_cleanup_before_timestamp(handle, timestamp, deleted, error);
+            });
     }
     std::int64_t cleanup_before_id(std::int64_t id) {
-        return number([&](simledger_ledger *handle, std::int64_t *deleted, simledger_error **error) {
-            return simledger_cleanup_before_id(handle, id, deleted, error);
-        });
+        return number(
+            [&](simledger_ledger *handle, std::int64_t *deleted, simledger_error **error) {
+                return simledger_cleanup_before_id(handle, id, deleted, error);
+            });
     }
     void invalidate_caches() {
         run([&](simledger_error **error) { return simledger_invalidate_caches(handle_, error); });

@@ -210,7 +210,9 @@ impl Ledger {
             None => Ok(()),
             Some(engine) => {
                 call::log(Level::Info, || "closed".to_string());
-                engine.close()
+                let closed = engine.close();
+                registry::tidy();
+                closed
             }
         })
     }

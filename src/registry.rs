@@ -100,10 +100,18 @@ fn slot(id: FileId, path: &str) -> Result<Arc<Slot>> {
             );
             return Err(Error::new(Status::Unsupported, message).with_field("path"));
         }
-        // Files that nobody has open any more are forgotten.
-        registry.slots.retain(|_, slot| Arc::strong_count(slot) > 1 || slot.is_used());
         Ok(Arc::clone(registry.slots.entry(id).or_default()))
     })
+}
+
+/// Forgets the files that nobody has open any more: after a close.
+pub(crate) fn tidy() {
+    with_registry(|registry| {
+        registry.slots.retain(|_, slot| Arc::strong_count(slot) > 1 || slot.is_used());
+        if registry.slots.is_empty() {
+            registry.slots = HashMap::new();
+        }
+    });
 }
 
 impl Slot {

@@ -6,9 +6,9 @@
  * (P. C. Mahalanobis, "On the generalised distance in statistics", 1936), with features taken as
  * independent.
  *
- * A few wild readings would widen what is normal until nothing is anomalous any more. So a deviation
- * is cut off at three standard deviations before the model learns it (P. J. Huber, "Robust estimation
- * of a location parameter", Annals of Mathematical Statistics 35(1), 1964). */
+ * A few wild readings would widen what is normal until nothing is anomalous any more. So a
+ * deviation is cut off at three standard deviations before the model learns it (P. J. Huber,
+ * "Robust estimation of a location parameter", Annals of Mathematical Statistics 35(1), 1964). */
 #ifndef DETECTOR_H
 #define DETECTOR_H
 
@@ -54,7 +54,8 @@ static inline void detector_learn(struct detector *detector, const double *featu
     for (int i = 0; i < FEATURES; i++) {
         double difference = features[i] - detector->mean[i];
         double farthest = 3 * detector_deviation(detector, i);
-        if (cut_off) difference = fmax(-farthest, fmin(farthest, difference));
+        if (cut_off)
+            difference = fmax(-farthest, fmin(farthest, difference));
         double step = difference / (double)detector->readings;
         detector->mean[i] += step;
         double spread = difference * (difference - step) - detector->variance[i];

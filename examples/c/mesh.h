@@ -24,7 +24,7 @@ struct options {
 /* How a node fared. In memory that processes share, too. */
 struct report {
     atomic_bool ended;
-    atomic_bool failed;
+    bool ok;         /* once it ended */
     int64_t seen;    /* entries */
     int64_t last_id; /* of these */
     uint64_t digest; /* of their ids in the order they came */
@@ -45,7 +45,8 @@ struct mesh {
 
 /* Prints what went wrong, if something did, and frees the error. */
 static inline bool succeeded(simledger_status status, simledger_error *error, const char *doing) {
-    if (status == SIMLEDGER_OK) return true;
+    if (status == SIMLEDGER_OK)
+        return true;
     fprintf(stderr, "%s: %s (%s)\n", doing, simledger_error_message(error),
             simledger_status_name(status));
     simledger_error_free(error);
@@ -116,7 +117,8 @@ static inline bool note_seen(struct report *report, int64_t id) {
 /* The next poll begins where this one ended: after its last entry, since none is ever removed. */
 static inline bool check_position(const simledger_entries *fresh, const struct report *report) {
     int64_t position = simledger_entries_position(fresh);
-    if (position == report->last_id && simledger_entries_gap_before(fresh) == 0) return true;
+    if (position == report->last_id && simledger_entries_gap_before(fresh) == 0)
+        return true;
     fprintf(stderr, "position %" PRId64 " after entry %" PRId64 ", gap before %" PRId64 "\n",
             position, report->last_id, simledger_entries_gap_before(fresh));
     return false;

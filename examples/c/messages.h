@@ -1,8 +1,10 @@
 /* What the nodes tell each other, as the features of ledger entries:
  *
  *   {"kind":"signature","distance":81.3,"values":[50,21,77,0,28,0,27,48,22]}   this looks anomalous
- *   {"kind":"done","step":3}                      all that I found up to the end of this step is above
- *   {"kind":"votes","step":3,"confirm":[812,815],"reject":[813]}               on the ids of signatures
+ *   {"kind":"done","step":3}                      all that I found up to the end of this step is
+ * above
+ *   {"kind":"votes","step":3,"confirm":[812,815],"reject":[813]}               on the ids of
+ * signatures
  *
  * The ledger keeps features as they were written, but for spaces: so the kind can be told from how
  * they begin, and no JSON library is needed. */
@@ -34,7 +36,8 @@ static inline void text_add(struct text *text, const char *format, ...) {
     va_start(arguments, format);
     int added = vsnprintf(text->bytes + text->len, TEXT_BYTES - text->len, format, arguments);
     va_end(arguments);
-    if (added < 0 || (size_t)added >= TEXT_BYTES - text->len) abort(); /* TEXT_BYTES is wrong */
+    if (added < 0 || (size_t)added >= TEXT_BYTES - text->len)
+        abort(); /* TEXT_BYTES is wrong */
     text->len += (size_t)added;
 }
 
@@ -46,7 +49,8 @@ static inline void text_clear(struct text *text) {
 static inline void write_signature(struct text *text, const double *features, double distance) {
     text_clear(text);
     text_add(text, "{\"kind\":\"signature\",\"distance\":%.4g,\"values\":[", distance);
-    for (int i = 0; i < FEATURES; i++) text_add(text, "%s%.17g", i ? "," : "", features[i]);
+    for (int i = 0; i < FEATURES; i++)
+        text_add(text, "%s%.17g", i ? "," : "", features[i]);
     text_add(text, "]}");
 }
 
@@ -80,13 +84,15 @@ static inline int read_list(const char *features, const char *name, double *numb
     char key[32];
     snprintf(key, sizeof key, "\"%s\":[", name);
     const char *at = strstr(features, key);
-    if (!at) return 0;
+    if (!at)
+        return 0;
     at += strlen(key);
     int count = 0;
     while (count < max) {
         char *end = NULL;
         double number = strtod(at, &end);
-        if (end == at) break;
+        if (end == at)
+            break;
         numbers[count++] = number;
         at = end + (*end == ',');
     }

@@ -51,8 +51,10 @@ static inline bool receive(struct node *node, const simledger_entry *entry) {
         node->pending[node->pending_count++] = (struct pending){
             .id = simledger_entry_id(entry), .timestamp = simledger_entry_timestamp(entry)};
     }
-    if (is_kind(features, "done")) node->done_seen++;
-    if (is_kind(features, "votes")) node->votes_seen++;
+    if (is_kind(features, "done"))
+        node->done_seen++;
+    if (is_kind(features, "votes"))
+        node->votes_seen++;
     return note_seen(node->report, simledger_entry_id(entry));
 }
 
@@ -64,10 +66,12 @@ static inline bool poll_ledger(struct node *node, bool *any) {
     simledger_status status = simledger_poll_since(node->ledger, node->report->last_id,
                                                    SIMLEDGER_NO_LIMIT, &fresh, &error);
     latency_add(&node->report->poll, start);
-    if (!succeeded(status, error, node->name)) return false;
+    if (!succeeded(status, error, node->name))
+        return false;
     size_t count = simledger_entries_len(fresh);
     bool ok = true;
-    for (size_t i = 0; ok && i < count; i++) ok = receive(node, simledger_entries_get(fresh, i));
+    for (size_t i = 0; ok && i < count; i++)
+        ok = receive(node, simledger_entries_get(fresh, i));
     ok = ok && check_position(fresh, node->report);
     simledger_entries_free(fresh);
     *any = count > 0;
@@ -79,7 +83,8 @@ static inline bool wait_for(struct node *node, const int64_t *seen, int64_t want
     uint64_t last_news = now_ns();
     while (*seen < wanted) {
         bool any = false;
-        if (atomic_load(node->mesh->stop) || !poll_ledger(node, &any)) return false;
+        if (atomic_load(node->mesh->stop) || !poll_ledger(node, &any))
+            return false;
         if (any) {
             last_news = now_ns();
         } else if (now_ns() - last_news > PATIENCE_NS) {
@@ -98,7 +103,8 @@ static inline bool watch(struct node *node, long at) {
     double distance = detector_distance(&node->detector, features);
     bool anomalous = detector_can_judge(&node->detector) && distance > NORMAL_DISTANCE_MAX;
     detector_learn(&node->detector, features);
-    if (!anomalous) return true;
+    if (!anomalous)
+        return true;
     write_signature(&node->text, features, distance);
     return append(node, (double)at, detector_confidence(distance));
 }
@@ -109,7 +115,8 @@ static inline bool vote_on(struct node *node, int64_t id) {
     uint64_t start = now_ns();
     simledger_status status = simledger_get_by_id(node->ledger, id, &entry, &error);
     latency_add(&node->report->get, start);
-    if (!succeeded(status, error, node->name)) return false;
+    if (!succeeded(status, error, node->name))
+        return false;
     double values[FEATURES];
     int count = read_list(simledger_entry_features_json(entry, NULL), "values", values, FEATURES);
     simledger_entry_free(entry);
@@ -129,7 +136,8 @@ static inline bool vote(struct node *node, long step, double end) {
     int voted = 0;
     for (; voted < node->pending_count && node->pending[voted].timestamp < end; voted++) {
         bool judges = detector_can_judge(&node->detector);
-        if (judges && !vote_on(node, node->pending[voted].id)) return false;
+        if (judges && !vote_on(node, node->pending[voted].id))
+            return false;
     }
     node->pending_count -= voted;
     memmove(node->pending, node->pending + voted,
@@ -144,9 +152,11 @@ static inline bool run_step(struct node *node, long step) {
     long begin = step * STEP_READINGS;
     long end = begin + STEP_READINGS;
     for (long at = begin; at < end && at < mesh->readings.len; at++) {
-        if (mesh->readings.items[at].owner != node->index) continue;
+        if (mesh->readings.items[at].owner != node->index)
+            continue;
         bool any = false;
-        if (!watch(node, at) || !poll_ledger(node, &any)) return false;
+        if (!watch(node, at) || !poll_ledger(node, &any))
+            return false;
     }
     write_done(&node->text, step);
     return append(node, (double)end - 0.5, 1) &&
@@ -156,14 +166,16 @@ static inline bool run_step(struct node *node, long step) {
 
 static inline bool run_node(const struct mesh *mesh, int index, simledger_ledger *ledger) {
     struct node *node = calloc(1, sizeof *node);
-    if (!node) return false;
+    if (!node)
+        return false;
     node->mesh = mesh;
     node->ledger = ledger;
     node->index = index;
     node->report = &mesh->reports[index];
     snprintf(node->name, sizeof node->name, "node-%02d", index);
     bool ok = true;
-    for (long step = 0; ok && step < mesh->steps; step++) ok = run_step(node, step);
+    for (long step = 0; ok && step < mesh->steps; step++)
+        ok = run_step(node, step);
     ok = ok && wait_for(node, &node->votes_seen, mesh->steps * mesh->options->nodes);
     free(node);
     return ok;

@@ -26,7 +26,8 @@ static inline bool readings_parse_line(const char *line, struct reading *reading
     char *end = NULL;
     for (int i = 0; i < FEATURES; i++) {
         reading->features[i] = strtod(line, &end);
-        if (end == line || *end != ',') return false;
+        if (end == line || *end != ',')
+            return false;
         line = end + 1;
     }
     reading->anomaly = *line == '1';
@@ -39,7 +40,8 @@ static inline bool readings_push(struct readings *readings, long *capacity,
     if (readings->len == *capacity) {
         long larger = *capacity ? 2 * *capacity : 1024;
         void *items = realloc(readings->items, (size_t)larger * sizeof *reading);
-        if (!items) return false;
+        if (!items)
+            return false;
         readings->items = items;
         *capacity = larger;
     }
