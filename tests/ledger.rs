@@ -583,3 +583,31 @@ fn many_threads_append_and_every_id_is_given_once() {
         assert_eq!(ids(&ledger.read_all().unwrap()), (1..=1600).collect::<Vec<_>>());
     });
 }
+
+#[test]
+#[ignore = "run by the test below, in a process of its own"]
+fn reading_without_a_descriptor_to_spare() {
+    let place = Place::new();
+    let ledger = place.open(&[]);
+    fill(&ledger, 1);
+    let mut taken = Vec::new();
+    while let Ok(file) = std::fs::File::open("/dev/null") {
+        taken.push(file);
+    }
+    let error = ledger.count().unwrap_err();
+    assert_eq!(error.status(), Status::Io, "{error}");
+    assert_ne!(error.sqlite_code(), 0);
+    taken.clear();
+    assert_eq!(ledger.count().unwrap(), 1, "it works again when there are descriptors");
+    println!("said at once");
+}
+
+#[test]
+fn a_connection_that_cannot_be_opened_is_an_error_and_not_a_wait() {
+    let again = common::again("reading_without_a_descriptor_to_spare");
+    let limited = "ulimit -n 64 && exec \"$0\" \"$@\"";
+    let mut shell = std::process::Command::new("sh");
+    let child = shell.args(["-c", limited]).arg(again.get_program()).args(again.get_args()).output().unwrap();
+    let out = String::from_utf8_lossy(&child.stdout);
+    assert!(child.status.success() && out.contains("said at once"), "{out}");
+}

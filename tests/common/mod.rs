@@ -2,8 +2,11 @@
 
 #![allow(dead_code)] // Each test binary uses a part.
 
+use std::io::{BufRead, BufReader, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
 use simledger::{Config, Entries, Ledger};
 
@@ -68,4 +71,98 @@ pub fn again(test: &str) -> Command {
 /// What SQLite's own check says of the file.
 pub fn integrity(connection: &rusqlite::Connection) -> String {
     connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)).expect("the check runs")
+}
+
+/// A parameter that [`Process::start`] gave to this process; `None` in the test itself.
+pub fn parameter(name: &str) -> Option<String> {
+    std::env::var(format!("SIMLEDGER_TEST_{name}")).ok()
+}
+
+/// A line between a test and a process of it: one says what the other hears.
+pub struct Line(BufReader<UnixStream>);
+
+impl Line {
+    /// The line to the test, in a process that it started.
+    pub fn to_the_test() -> Line {
+        let stdin = std::io::stdin().as_fd().try_clone_to_owned().expect("standard input");
+        Line(BufReader::new(UnixStream::from(stdin)))
+    }
+
+    /// Says something, in one write(2). Whether anybody still hears it is not known.
+    pub fn say(&self, text: &str) {
+        let _ = self.0.get_ref().write_all(format!("{text}\n").as_bytes());
+    }
+
+    /// The next that was said; `None` when the other side has ended. The last words of a process
+    /// that was killed are `None` too if they are incomplete.
+    pub fn hear(&mut self) -> Option<String> {
+        let mut text = String::new();
+        self.0.read_line(&mut text).ok()?;
+        text.strip_suffix('\n').map(str::to_string)
+    }
+}
+
+/// A process of a test: the body of one of its `#[ignore]`d tests. Killed when dropped.
+pub struct Process {
+    child: Child,
+    pub line: Line,
+}
+
+impl Process {
+    pub fn start(test: &str, parameters: &[(&str, &str)]) -> Process {
+        let (here, there) = UnixStream::pair().expect("a line to the process");
+        let mut command = again(test);
+        for (name, value) in parameters {
+            command.env(format!("SIMLEDGER_TEST_{name}"), value);
+        }
+        command.stdin(Stdio::from(OwnedFd::from(there))).stdout(Stdio::null());
+        let child = command.spawn().expect("the process starts");
+        Process { child, line: Line(BufReader::new(here)) }
+    }
+
+    /// What it says in answer.
+    pub fn ask(&mut self, text: &str) -> String {
+        self.line.say(text);
+        self.line.hear().unwrap_or_else(|| panic!("no answer to {text}"))
+    }
+
+    /// Kills it, as `kill -9` does.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("the process can be killed");
+    }
+
+    /// Waits for its end; whether it was a good one.
+    pub fn end(&mut self) -> bool {
+        self.child.wait().expect("the process can be waited for").success()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Random numbers that a seed repeats (splitmix64). The seed is printed, and can be given in
+/// `SIMLEDGER_TEST_SEED`.
+pub struct Random(u64);
+
+impl Random {
+    pub fn new() -> Random {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        let now = now.expect("a time after 1970").subsec_nanos();
+        let seed = parameter("SEED").map_or(u64::from(now), |seed| seed.parse().expect("a number as seed"));
+        println!("SIMLEDGER_TEST_SEED={seed}");
+        Random(seed)
+    }
+
+    /// A number below `end`.
+    pub fn below(&mut self, end: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % end
+    }
 }

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::{Connection, OptionalExtension};
 use scheduled_thread_pool::ScheduledThreadPool;
@@ -23,10 +24,22 @@ use crate::store::Ends;
 /// A pool of connections that read.
 pub(super) struct Readers {
     pool: r2d2::Pool<SqliteConnectionManager>,
+    /// Why a connection could not be opened.
+    failure: Arc<Mutex<Option<Error>>>,
     metrics: Arc<Metrics>,
     /// Whether the file has a retention mark. One that was opened for reading only may get one
     /// later, from another process.
     has_mark: AtomicBool,
+}
+
+/// Where r2d2 reports that a connection could not be opened.
+#[derive(Debug)]
+struct Failure(Arc<Mutex<Option<Error>>>);
+
+impl r2d2::HandleError<rusqlite::Error> for Failure {
+    fn handle_error(&self, error: rusqlite::Error) {
+        *self.0.lock() = Some(translate(&error));
+    }
 }
 
 type Pooled = r2d2::PooledConnection<SqliteConnectionManager>;
@@ -44,6 +57,7 @@ impl Readers {
         let manager = SqliteConnectionManager::file(&source.name)
             .with_flags(source.flags())
             .with_init(move |connection| init.prepare(connection, Role::Reader));
+        let failure = Arc::default();
         let pool = r2d2::Pool::builder()
             .max_size(u32::try_from(connections_max).unwrap_or(u32::MAX))
             // A pool that keeps none ready opens none before it is asked, and with neither an idle
@@ -53,10 +67,11 @@ impl Readers {
             .max_lifetime(None)
             .test_on_check_out(false)
             .thread_pool(scheduler)
-            // Otherwise r2d2 writes them to a log that nobody set up; the next call says it.
-            .error_handler(Box::new(r2d2::NopErrorHandler))
+            // After a failure it waits before the next try, up to half of this.
+            .connection_timeout(Duration::from_millis(500))
+            .error_handler(Box::new(Failure(Arc::clone(&failure))))
             .build_unchecked(manager);
-        Readers { pool, metrics, has_mark: AtomicBool::new(has_mark) }
+        Readers { pool, failure, metrics, has_mark: AtomicBool::new(has_mark) }
     }
 
     /// A connection, from the pool.
@@ -70,21 +85,35 @@ impl Readers {
         // some time for it where there is room for one more.
         const OPENING: Duration = Duration::from_secs(1);
         let room = self.pool.state().connections < self.pool.max_size();
-        let wait = call::remaining().max(if room { OPENING } else { Duration::ZERO });
-        // r2d2 adds this to the time of day.
-        const FAR: Duration = Duration::from_secs(1 << 30);
-        self.pool.get_timeout(wait.min(FAR)).map_err(|error| {
-            if let Err(error) = check_place() {
-                return error;
+        let until = Instant::now() + if room { OPENING } else { Duration::ZERO };
+        // What failed before this call is no reason for it to fail.
+        self.failure.lock().take();
+        loop {
+            let left = call::remaining().max(until.saturating_duration_since(Instant::now()));
+            // r2d2 tries on silently when a connection cannot be opened: look now and then.
+            match self.pool.get_timeout(left.min(Duration::from_millis(20))) {
+                Ok(connection) => return Ok(connection),
+                Err(_) if left.is_zero() => return Err(self.exhausted()),
+                Err(_) => {}
             }
-            let message = format!(
-                "all {} connections were in use for all of the {:?} that the call may take ({error}); \
-                 raise max_connections or the timeout",
-                self.pool.max_size(),
-                call::timeout()
-            );
-            Error::new(Status::Busy, message).with_field("max_connections")
-        })
+            check_place()?;
+            match self.failure.lock().take() {
+                Some(failure) if failure.status() != Status::Busy => {
+                    return Err(failure.context("no further connection can be opened"));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn exhausted(&self) -> Error {
+        let message = format!(
+            "all {} connections were in use for all of the {:?} that the call may take; \
+             raise max_connections or the timeout",
+            self.pool.max_size(),
+            call::timeout()
+        );
+        Error::new(Status::Busy, message).with_field("max_connections")
     }
 
     /// What a query asks for, in one snapshot of the file.

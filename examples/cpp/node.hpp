@@ -1,0 +1,143 @@
+// A node: watches, reports, polls, votes.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "detector.hpp"
+#include "mesh.hpp"
+#include "messages.hpp"
+#include "simledger.hpp"
+
+// Thrown in a node because another one failed.
+struct Stopped : std::runtime_error {
+    Stopped() : std::runtime_error("stopped, since another node failed") {}
+};
+
+class Node {
+  public:
+    Node(const Mesh &mesh, int index, simledger::Ledger &ledger)
+        : mesh_(mesh), index_(index),
+          name_((index < 10 ? "node-0" : "node-") + std::to_string(index)), ledger_(ledger),
+          report_(mesh.reports[index]) {}
+
+    void run() {
+        for (long step = 0; step < mesh_.steps(); step++)
+            run_step(step);
+        wait_for(votes_seen_, mesh_.steps() * mesh_.options.nodes);
+    }
+
+  private:
+    void run_step(long step) {
+        const long begin = step * step_readings;
+        const long end = begin + step_readings;
+        for (long at = begin; at < end && at < static_cast<long>(mesh_.readings.size()); at++) {
+            const Reading &reading = mesh_.readings[static_cast<std::size_t>(at)];
+            if (reading.owner != index_)
+                continue;
+            watch(reading.features, static_cast<double>(at));
+            poll();
+        }
+        // Readings have whole seconds: no two entries of a node have the same time.
+        append(static_cast<double>(end) - 0.5, write_done(step), 1);
+        wait_for(done_seen_, (step + 1) * mesh_.options.nodes);
+        append(static_cast<double>(end) - 0.25, vote(step, static_cast<double>(end)), 1);
+    }
+
+    // Looks at a reading, reports it if it is anomalous, and learns from it.
+    void watch(const Features &features, double time) {
+        const double distance = detector_.distance(features);
+        const bool anomalous = detector_.can_judge() && detector_.is_anomalous(features);
+        detector_.learn(features);
+        if (anomalous)
+            append(time, write_signature(features, distance), Detector::confidence(distance));
+    }
+
+    void append(double time, const std::string &features, double confidence) {
+        report_.append.measure([&] { return ledger_.append({time, name_, features, confidence}); });
+    }
+
+    // Polls for what is new; whether there was something.
+    bool poll() {
+        const simledger::Entries fresh =
+            report_.poll.measure([&] { return ledger_.poll_since(report_.seen.last_id()); });
+        for (const auto &entry : fresh)
+            receive(entry);
+        report_.seen.check_position(fresh);
+        return !fresh.empty();
+    }
+
+    void receive(simledger::EntryView entry) {
+        const std::string_view features = entry.features_json();
+        if (is_kind(features, "signature") && entry.node_id() != name_)
+            pending_.push_back({entry.id(), entry.timestamp()});
+        if (is_kind(features, "done"))
+            done_seen_++;
+        if (is_kind(features, "votes"))
+            votes_seen_++;
+        report_.seen.note(entry.id());
+    }
+
+    // Polls until this many entries of a kind were seen.
+    void wait_for(const long &seen, long wanted) {
+        using namespace std::chrono_literals;
+        using Clock = std::chrono::steady_clock;
+        auto last_news = Clock::now();
+        while (seen < wanted) {
+            if (mesh_.stop->load())
+                throw Stopped();
+            if (poll()) {
+                last_news = Clock::now();
+            } else if (Clock::now() - last_news > 60s) {
+                throw std::runtime_error("no news from the other nodes");
+            } else {
+                std::this_thread::sleep_for(200us);
+            }
+        }
+    }
+
+    // Votes on what the others found before `end`. A node that cannot judge yet abstains.
+    std::string vote(long step, double end) {
+        std::vector<std::int64_t> confirm, reject;
+        for (; !pending_.empty() && pending_.front().time < end; pending_.pop_front()) {
+            if (detector_.can_judge()) {
+                const std::int64_t id = pending_.front().id;
+                (confirms(id) ? confirm : reject).push_back(id);
+            }
+        }
+        return write_votes(step, confirm, reject);
+    }
+
+    bool confirms(std::int64_t id) {
+        const auto entry = report_.get.measure([&] { return ledger_.get_by_id(id); });
+        const auto values = read_list(entry.value().features_json(), "values");
+        Features features{};
+        if (values.size() != features.size())
+            throw std::runtime_error("entry " + std::to_string(id) + " has not nine values");
+        std::copy(values.begin(), values.end(), features.begin());
+        return detector_.is_anomalous(features);
+    }
+
+    // Somebody's signature that this node has yet to vote on.
+    struct Pending {
+        std::int64_t id;
+        double time;
+    };
+
+    const Mesh &mesh_;
+    int index_;
+    std::string name_;
+    simledger::Ledger &ledger_;
+    Report &report_;
+    Detector detector_;
+    std::deque<Pending> pending_;
+    long done_seen_ = 0;
+    long votes_seen_ = 0;
+};
