@@ -219,7 +219,7 @@ typedef void (*simledger_drop_callback)(void *user_data);
 #define SIMLEDGER_READ_ONLY 10
 
 /**
- * The disk or the quota is full. Nothing was written.
+ * The disk is full, or a ledger in memory has grown to 1 GiB. Nothing was written.
  */
 #define SIMLEDGER_NO_SPACE 11
 
@@ -441,7 +441,8 @@ simledger_status simledger_config_set_log(simledger_config *config,
  * Opens the ledger file at `path` with the defaults, and creates it if there is none.
  *
  * - `path`: UTF-8, lent for the call, `path_len` bytes long or `SIMLEDGER_NUL_TERMINATED`. A
- *   relative path is resolved now. ":memory:" is a new ledger in memory, gone when it is closed.
+ *   relative path is resolved now. ":memory:" is a new ledger in memory of at most
+ *   1 GiB, gone when it is closed.
  * - `ledger`: gets the handle, yours until `simledger_close`; NULL on failure.
  *
  * Any thread. Returns what `simledger_open` returns.
@@ -491,7 +492,8 @@ simledger_status simledger_close(simledger_ledger *ledger, simledger_error **err
  * `simledger_close` does. The library can be used again at once.
  *
  * Any thread, but not from inside a log callback. Returns OK; INVALID_ARGUMENT (inside a
- * callback: nothing is closed); otherwise the first failure, with all ledgers closed all the same.
+ * callback: nothing is closed); otherwise the first failure that a `simledger_close` returned,
+ * INTERNAL among them, with all ledgers closed all the same.
  */
 simledger_status simledger_shutdown(simledger_error **error);
 

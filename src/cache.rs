@@ -8,10 +8,10 @@
 use std::borrow::Borrow;
 use std::hash::Hash;
 use std::num::NonZeroUsize;
+use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use lru::LruCache;
-use parking_lot::Mutex;
 
 use crate::store::Version;
 
@@ -45,15 +45,8 @@ impl<K: Hash + Eq, V: Clone> Cache<K, V> {
     where
         K: Borrow<Q>,
     {
-        let mut kept = self.kept.as_ref()?.lock();
-        if kept.version != Some(version) {
-            return None;
-        }
-        let now = Instant::now();
-        // Values that nobody asks for sink to the end of the list, the longest unused last.
-        while kept.values.peek_lru().is_some_and(|(_, (_, since))| now - *since >= self.ttl) {
-            kept.values.pop_lru();
-        }
+        let mut kept = self.kept()?;
+        let now = kept.refresh(version, self.ttl);
         let (value, since) = kept.values.get_mut(key)?;
         *since = now;
         Some(value.clone())
@@ -61,22 +54,39 @@ impl<K: Hash + Eq, V: Clone> Cache<K, V> {
 
     /// Keeps a value that was read after the ledger had this version.
     pub fn put(&self, key: K, value: V, version: Version) {
-        let Some(kept) = &self.kept else { return };
-        let mut kept = kept.lock();
-        if kept.version != Some(version) {
-            kept.values.clear();
-            kept.version = Some(version);
-        }
-        kept.values.put(key, (value, Instant::now()));
+        let Some(mut kept) = self.kept() else { return };
+        let now = kept.refresh(version, self.ttl);
+        kept.values.put(key, (value, now));
     }
 
     /// Forgets everything.
     pub fn clear(&self) {
-        if let Some(kept) = &self.kept {
-            let mut kept = kept.lock();
+        if let Some(mut kept) = self.kept() {
             kept.values.clear();
             kept.version = None;
         }
+    }
+
+    fn kept(&self) -> Option<MutexGuard<'_, Kept<K, V>>> {
+        // After a panic in it there is no cache: answers come from the file.
+        self.kept.as_ref()?.lock().ok()
+    }
+}
+
+impl<K: Hash + Eq, V> Kept<K, V> {
+    /// Lets go of what is of another version, and of what nobody asked for in a long time; the
+    /// time now.
+    fn refresh(&mut self, version: Version, ttl: Duration) -> Instant {
+        if self.version != Some(version) {
+            self.values.clear();
+            self.version = Some(version);
+        }
+        let now = Instant::now();
+        // What nobody asks for sinks to the end of the list, the longest unused last.
+        while self.values.peek_lru().is_some_and(|(_, (_, since))| now - *since >= ttl) {
+            self.values.pop_lru();
+        }
+        now
     }
 }
 

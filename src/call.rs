@@ -39,13 +39,13 @@ impl Call {
     pub fn begin(timeout: Duration, log_level: Option<Level>) -> Call {
         let outer = CURRENT.replace(Circumstances { timeout, deadline: None, log_level });
         // Only a call inside a call finds lines here.
-        let outer_lines = if outer.log_level.is_some() { LINES.take() } else { Vec::new() };
+        let outer_lines = if outer.log_level.is_some() { take_lines() } else { Vec::new() };
         Call { outer, outer_lines }
     }
 
     /// Ends it; gives what it has to say to the log.
     pub fn end(self) -> Vec<(Level, String)> {
-        if CURRENT.get().log_level.is_some() { LINES.take() } else { Vec::new() }
+        if CURRENT.get().log_level.is_some() { take_lines() } else { Vec::new() }
     }
 }
 
@@ -53,7 +53,8 @@ impl Drop for Call {
     fn drop(&mut self) {
         let ended = CURRENT.replace(self.outer);
         if ended.log_level.is_some() || self.outer.log_level.is_some() {
-            LINES.set(std::mem::take(&mut self.outer_lines));
+            let lines = std::mem::take(&mut self.outer_lines);
+            let _ = LINES.try_with(|place| place.replace(lines));
         }
     }
 }
@@ -61,8 +62,15 @@ impl Drop for Call {
 /// Says something to the log of the ledger that is being called. Never with features in it.
 pub(crate) fn log(level: Level, message: impl FnOnce() -> String) {
     if CURRENT.get().log_level.is_some_and(|most| level <= most) {
-        LINES.with_borrow_mut(|lines| lines.push((level, message())));
+        let line = (level, message());
+        let _ = LINES.try_with(|lines| lines.borrow_mut().push(line));
     }
+}
+
+/// The lines of this thread. At the very end of a thread, in its last destructors, there is no
+/// place for any more: then what is said is lost, and the call goes on.
+fn take_lines() -> Vec<(Level, String)> {
+    LINES.try_with(RefCell::take).unwrap_or_default()
 }
 
 /// What is left of the time budget; zero when it is used up.

@@ -87,7 +87,7 @@ pub static KEYS: &[Key] = &[
     key("query_cache_size", "32", Scope::Engine, Kind::Integer { min: 0, max: 1_000_000 },
         "By-node results kept in memory, the least recently used going first; 0: none."),
     key("cache_ttl", "300", Scope::Engine, Kind::Seconds { max: SECONDS_MAX },
-        "Seconds that either cache keeps what nobody asks for. Answers are never stale, whatever it is."),
+        "Seconds that either cache keeps what nobody asks for, looked at when it is next used. Answers are never stale, whatever it is."),
     key("unique", "timestamp_node_id", Scope::File, Kind::Choice(&["timestamp_node_id", "none"]),
         "Whether a node may have one entry for each timestamp, or any number."),
     key("clock", "wall", Scope::File, Kind::Choice(&["wall", "simulated"]),
@@ -297,7 +297,7 @@ impl Settings {
                         "leave the key out, or use a new file: it is settled when the file is created",
                     ),
                     _ => (
-                        "the ledger, open already in this process,",
+                        "the ledger as it is open in this process",
                         "leave the key out, or close the other handles first",
                     ),
                 };

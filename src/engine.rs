@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use scheduled_thread_pool::ScheduledThreadPool;
-
 use crate::cache::Cache;
 use crate::chunk::Entry;
 use crate::config::{Scope, Settings};
@@ -11,6 +9,7 @@ use crate::entries::Entries;
 use crate::error::{Result, Status};
 use crate::metrics::{Counter, Metrics};
 use crate::query::Query;
+use crate::registry::Tenancy;
 use crate::store::sqlite::{Place, SqliteStore};
 use crate::store::{Appended, Batch, Cutoff, Ends, Store, Version};
 
@@ -24,17 +23,15 @@ pub(crate) struct Engine {
     by_node: Cache<(String, usize), Entries>,
     metrics: Arc<Metrics>,
     settings: Settings,
+    /// Given up last, when nothing of the file is open any more.
+    _tenancy: Option<Tenancy>,
 }
 
 impl Engine {
     /// Opens the ledger at `place`, or a new one in memory.
-    pub fn open(
-        place: Option<Place>,
-        mut settings: Settings,
-        scheduler: Arc<ScheduledThreadPool>,
-    ) -> Result<Engine> {
+    pub fn open(place: Option<Place>, mut settings: Settings, tenancy: Option<Tenancy>) -> Result<Engine> {
         let metrics = Arc::new(Metrics::default());
-        let store = SqliteStore::open(place, &mut settings, scheduler, Arc::clone(&metrics))?;
+        let store = SqliteStore::open(place, &mut settings, Arc::clone(&metrics))?;
         let ttl = settings.seconds("cache_ttl");
         Ok(Engine {
             store: Box::new(store),
@@ -42,6 +39,7 @@ impl Engine {
             by_node: Cache::new(settings.integer("query_cache_size"), ttl),
             metrics,
             settings,
+            _tenancy: tenancy,
         })
     }
 

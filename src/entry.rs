@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::error::{Error, Result, Status, excerpt};
-use crate::json::{Fault, Kind, Rules, Scanner};
+use crate::json::{Fault, Kind, Reason, Rules, Scanner};
 
 /// Most bytes of a node's name.
 pub const NODE_ID_BYTES_MAX: usize = 1024;
@@ -268,9 +268,13 @@ fn missing(field: &str, must: &str) -> Error {
 }
 
 fn invalid(field: &str, fault: Fault) -> Error {
-    Error::new(Status::InvalidEntry, format!("{field}: {fault}")).with_field(field)
+    Error::new(status_of(&fault), format!("{field}: {fault}")).with_field(field)
 }
 
 fn not_json(fault: Fault) -> Error {
-    Error::new(Status::InvalidEntry, format!("the entry is not valid JSON: {fault}"))
+    Error::new(status_of(&fault), format!("the entry is not valid JSON: {fault}"))
+}
+
+fn status_of(fault: &Fault) -> Status {
+    if fault.reason == Reason::OutOfMemory { Status::OutOfMemory } else { Status::InvalidEntry }
 }

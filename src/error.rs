@@ -34,7 +34,7 @@ pub enum Status {
     Interrupted = 9,
     /// The ledger, the file or its file system cannot be written.
     ReadOnly = 10,
-    /// The disk or the quota is full.
+    /// The disk is full.
     NoSpace = 11,
     /// The operating system reported an input or output error.
     Io = 12,
@@ -115,7 +115,7 @@ impl Status {
             Status::Busy => ("BUSY", "The time budget was used up waiting for a lock or a connection."),
             Status::Interrupted => ("INTERRUPTED", "The call was interrupted."),
             Status::ReadOnly => ("READ_ONLY", "The ledger, the file or its file system cannot be written."),
-            Status::NoSpace => ("NO_SPACE", "The disk or the quota is full."),
+            Status::NoSpace => ("NO_SPACE", "The disk is full."),
             Status::Io => ("IO", "The operating system reported an input or output error."),
             Status::Corrupt => ("CORRUPT", "The file, or the row asked for, is damaged."),
             Status::Incompatible => ("INCOMPATIBLE", "The file is not a ledger, or one of a newer version."),
@@ -145,10 +145,10 @@ impl Status {
 }
 
 /// A failed call. All that a caller may want to know of it; cheap to move.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Error(Box<Details>);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Details {
     status: Status,
     message: String,

@@ -10,18 +10,18 @@ pub(crate) use armed::point;
 /// Arms the places; only with the feature `test-hooks`.
 #[cfg(feature = "test-hooks")]
 pub mod armed {
-    use parking_lot::Mutex;
+    use std::sync::{Mutex, PoisonError};
 
     static ARMED: Mutex<Option<String>> = Mutex::new(None);
 
     /// The next time any thread passes the place with this name, it panics there, once.
     pub fn panic_at(name: &str) {
-        *ARMED.lock() = Some(name.to_string());
+        *ARMED.lock().unwrap_or_else(PoisonError::into_inner) = Some(name.to_string());
     }
 
     pub(crate) fn point(name: &str) {
         let hit = {
-            let mut armed = ARMED.lock();
+            let mut armed = ARMED.lock().unwrap_or_else(PoisonError::into_inner);
             let hit = armed.as_deref() == Some(name);
             if hit {
                 *armed = None;

@@ -51,20 +51,21 @@ impl Ledger {
     pub fn open(config: &Config) -> Result<Ledger> {
         static NEXT_SERIAL: AtomicU64 = AtomicU64::new(1);
         let serial = NEXT_SERIAL.fetch_add(1, Ordering::Relaxed);
+        let epoch = fork::epoch();
         let mut settings = config.resolve();
         let log = config.log();
-        speaking(settings.seconds("timeout"), log, serial, || {
+        let engine = speaking(settings.seconds("timeout"), log, serial, || {
             let opened = registry::open(&mut settings);
             match &opened {
                 Ok(engine) => call::log(Level::Info, || describe(engine, &settings)),
                 Err(error) => call::log(Level::Error, || format!("not opened: {error}")),
             }
             opened
-        })
-        .map(|engine| Ledger {
+        })?;
+        let ledger = Ledger {
             engine,
             serial,
-            epoch: fork::epoch(),
+            epoch,
             thread: settings.flag("check_same_thread").then(|| thread::current().id()),
             read_only: settings.flag("read_only"),
             timeout: settings.seconds("timeout"),
@@ -76,12 +77,20 @@ impl Ledger {
                 OnDuplicate::Refuse
             },
             log: log.cloned(),
-        })
+        };
+        // The log's receiver may have forked, and this may be the child.
+        ledger.check_epoch()?;
+        Ok(ledger)
     }
 
     /// Opens the ledger at a path, with the defaults. `":memory:"` is a new ledger in memory.
     pub fn open_path(path: &str) -> Result<Ledger> {
         Ledger::open(&Config::with_path(path)?)
+    }
+
+    /// The process it belongs to.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch
     }
 
     /// What an entry may be at most.
@@ -210,9 +219,7 @@ impl Ledger {
             None => Ok(()),
             Some(engine) => {
                 call::log(Level::Info, || "closed".to_string());
-                let closed = engine.close();
-                registry::tidy();
-                closed
+                engine.close()
             }
         })
     }

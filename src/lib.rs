@@ -35,6 +35,7 @@
 //! | `ledger` | the API for Rust |
 //! | `registry`, `engine` | one engine for each file in a process: storage, caches, metrics |
 //! | `store` | durable storage behind a trait; `store::sqlite` is the one there is |
+//! | `gate` | the lock that callers wait at, timed and fair |
 //! | `cache` | recent reads in memory, never stale |
 //! | `sys` | what the operating system needs, behind small safe types |
 //! | `ffi` | the C API |
@@ -50,6 +51,7 @@ mod entries;
 mod entry;
 mod error;
 pub mod ffi;
+mod gate;
 mod hooks;
 mod json;
 mod ledger;

@@ -1,15 +1,13 @@
 //! One engine for each ledger file in a process, however often and by whatever name it is opened.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, Weak};
 
-use parking_lot::Mutex;
-use scheduled_thread_pool::{OnPoolDropBehavior, ScheduledThreadPool};
-
-use crate::call;
 use crate::config::Settings;
 use crate::engine::Engine;
 use crate::error::{Error, Result, Status};
+use crate::gate::Locked;
 use crate::store::sqlite::{FileId, Place, touch};
 use crate::sys::fork;
 
@@ -21,19 +19,45 @@ struct Registry {
     slots: HashMap<FileId, Arc<Slot>>,
     /// Files that the parent had open when it forked this process.
     inherited: HashSet<FileId>,
-    /// Opens pooled connections; ends with the last engine.
-    scheduler: Weak<ScheduledThreadPool>,
 }
 
-/// The engines of a file. Locked while one is being opened.
-#[derive(Default)]
-struct Slot(Mutex<Engines>);
+/// A file that is open, or is being opened or closed.
+struct Slot {
+    /// Locked while an engine is being opened.
+    engines: Locked<Engines>,
+    /// Engines that hold something open, those that are being opened or closed included.
+    tenants: AtomicUsize,
+}
 
 /// A file may be read through an engine that cannot write, but never written through two.
 #[derive(Default)]
 struct Engines {
     writing: Weak<Engine>,
     reading: Weak<Engine>,
+}
+
+/// Held by an engine for as long as it has anything of its file open.
+pub(crate) struct Tenancy(Arc<Slot>);
+
+impl Tenancy {
+    fn new(slot: &Arc<Slot>) -> Tenancy {
+        slot.tenants.fetch_add(1, Ordering::Relaxed);
+        Tenancy(Arc::clone(slot))
+    }
+}
+
+impl Drop for Tenancy {
+    fn drop(&mut self) {
+        self.0.tenants.fetch_sub(1, Ordering::Relaxed);
+        with_registry(|registry| {
+            registry
+                .slots
+                .retain(|_, slot| Arc::strong_count(slot) > 1 + usize::from(Arc::ptr_eq(slot, &self.0)));
+            if registry.slots.is_empty() {
+                registry.slots = HashMap::new();
+            }
+        });
+    }
 }
 
 /// Opens the ledger that the settings name. They become what is so.
@@ -46,7 +70,7 @@ pub(crate) fn open(settings: &mut Settings) -> Result<Arc<Engine>> {
                 "a ledger in memory is new and empty, so that it cannot be opened with read_only = true";
             return Err(Error::new(Status::InvalidConfig, message).with_field("read_only"));
         }
-        return create(None, settings);
+        return create(None, None, settings);
     }
     let place = match Place::find(&path)? {
         Some(place) => place,
@@ -61,26 +85,33 @@ pub(crate) fn open(settings: &mut Settings) -> Result<Arc<Engine>> {
         }
     };
     let slot = slot(place.id(), &path)?;
-    let mut engines = match slot.0.try_lock() {
-        Some(engines) => engines,
-        None => slot.0.try_lock_for(call::remaining()).ok_or_else(|| {
-            let message = format!("another thread has been opening \"{path}\" for all of the time-out");
-            Error::new(Status::Busy, message)
-        })?,
-    };
-    let open = engines.writing.upgrade().or_else(|| if read_only { engines.reading.upgrade() } else { None });
-    if let Some(engine) = open {
-        engine.check_place()?;
-        engine.settle(settings)?;
-        return Ok(engine);
-    }
-    let engine = create(Some(place), settings)?;
-    *(if read_only { &mut engines.reading } else { &mut engines.writing }) = Arc::downgrade(&engine);
-    Ok(engine)
+    let opened = slot.engines.with(|engines| engines.open(place, &slot, settings));
+    opened.unwrap_or_else(|| {
+        let message = format!("another thread has been opening \"{path}\" for all of the time-out");
+        Err(Error::new(Status::Busy, message))
+    })
 }
 
-fn create(place: Option<Place>, settings: &mut Settings) -> Result<Arc<Engine>> {
-    let engine = Engine::open(place, settings.clone(), scheduler())?;
+impl Engines {
+    /// The engine that serves these settings, one that is open or a new one.
+    fn open(&mut self, place: Place, slot: &Arc<Slot>, settings: &mut Settings) -> Result<Arc<Engine>> {
+        let read_only = settings.flag("read_only");
+        let (writing, reading) = (self.writing.upgrade(), self.reading.upgrade());
+        for engine in [&writing, &reading].into_iter().flatten() {
+            engine.check_place()?;
+            engine.settle(settings)?;
+        }
+        if let Some(engine) = writing.or(reading.filter(|_| read_only)) {
+            return Ok(engine);
+        }
+        let engine = create(Some(place), Some(Tenancy::new(slot)), settings)?;
+        *(if read_only { &mut self.reading } else { &mut self.writing }) = Arc::downgrade(&engine);
+        Ok(engine)
+    }
+}
+
+fn create(place: Option<Place>, tenancy: Option<Tenancy>, settings: &mut Settings) -> Result<Arc<Engine>> {
+    let engine = Engine::open(place, settings.clone(), tenancy)?;
     // The engine knows what its file had settled.
     engine.settle(settings)?;
     Ok(Arc::new(engine))
@@ -100,42 +131,9 @@ fn slot(id: FileId, path: &str) -> Result<Arc<Slot>> {
             );
             return Err(Error::new(Status::Unsupported, message).with_field("path"));
         }
-        Ok(Arc::clone(registry.slots.entry(id).or_default()))
-    })
-}
-
-/// Forgets the files that nobody has open any more: after a close.
-pub(crate) fn tidy() {
-    with_registry(|registry| {
-        registry.slots.retain(|_, slot| Arc::strong_count(slot) > 1 || slot.is_used());
-        if registry.slots.is_empty() {
-            registry.slots = HashMap::new();
-        }
-    });
-}
-
-impl Slot {
-    /// Whether an engine lives, or is being opened.
-    fn is_used(&self) -> bool {
-        self.0
-            .try_lock()
-            .is_none_or(|engines| engines.writing.strong_count() + engines.reading.strong_count() > 0)
-    }
-}
-
-/// The thread that opens pooled connections, one for all ledgers.
-fn scheduler() -> Arc<ScheduledThreadPool> {
-    with_registry(|registry| {
-        registry.scheduler.upgrade().unwrap_or_else(|| {
-            let pool = ScheduledThreadPool::builder()
-                .num_threads(1)
-                .thread_name_pattern("simledger-{}")
-                .on_drop_behavior(OnPoolDropBehavior::DiscardPendingScheduled)
-                .build();
-            let scheduler = Arc::new(pool);
-            registry.scheduler = Arc::downgrade(&scheduler);
-            scheduler
-        })
+        let new =
+            || Arc::new(Slot { engines: Locked::new(Engines::default()), tenants: AtomicUsize::new(0) });
+        Ok(Arc::clone(registry.slots.entry(id).or_insert_with(new)))
     })
 }
 
@@ -144,7 +142,8 @@ fn with_registry<T>(work: impl FnOnce(&mut Registry) -> T) -> T {
     let mut place = REGISTRY.lock().unwrap_or_else(PoisonError::into_inner);
     let epoch = fork::epoch();
     if let Some(parents) = place.take_if(|registry| registry.epoch != epoch) {
-        let open = parents.slots.iter().filter(|(_, slot)| slot.is_used()).map(|(id, _)| *id);
+        let open = parents.slots.iter().filter(|(_, slot)| slot.tenants.load(Ordering::Relaxed) > 0);
+        let open = open.map(|(id, _)| *id);
         let inherited = parents.inherited.iter().copied().chain(open).collect();
         *place = Some(Registry::new(epoch, inherited));
         // What the parent had is the parent's: it must not be closed here.
@@ -155,6 +154,6 @@ fn with_registry<T>(work: impl FnOnce(&mut Registry) -> T) -> T {
 
 impl Registry {
     fn new(epoch: u64, inherited: HashSet<FileId>) -> Registry {
-        Registry { epoch, slots: HashMap::new(), inherited, scheduler: Weak::new() }
+        Registry { epoch, slots: HashMap::new(), inherited }
     }
 }

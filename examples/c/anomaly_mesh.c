@@ -17,7 +17,9 @@
 #include <dirent.h>
 #include <getopt.h>
 #include <pthread.h>
+#include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -26,12 +28,12 @@
 #include "mesh.h"
 #include "node.h"
 
-#define NODES_MAX 256
+#define NODES_MAX 64
 #define F1_MIN 0.75
 
 static const char usage[] =
     "usage: anomaly_mesh [options]\n"
-    "  --nodes N      how many nodes (default 16)\n"
+    "  --nodes N      how many nodes, at most 64 (default 16)\n"
     "  --processes    run them as processes instead of threads\n"
     "  --seed S       which node watches which reading (default 1)\n"
     "  --data PATH    the readings (default examples/data/shuttle.csv)\n"
@@ -39,8 +41,7 @@ static const char usage[] =
     "  --help         this text\n"
     "Ends with 1 if a node missed an entry, or if F1 is below 0.75.\n";
 
-/* --- Nodes as threads or as processes
- * ------------------------------------------------------------- */
+/* --- Nodes as threads or as processes --------------------------------------------------------- */
 
 struct worker {
     const struct mesh *mesh;
@@ -79,6 +80,7 @@ static bool start_worker(struct worker *worker) {
         fflush(NULL); /* or the child would print what is still in the buffers once more */
         worker->process = fork();
         if (worker->process == 0) {
+            prctl(PR_SET_PDEATHSIG, SIGKILL); /* nobody is left behind if we are killed */
             run_in_process(worker);
             _exit(EXIT_SUCCESS);
         }
@@ -121,29 +123,41 @@ static bool all_ended(struct worker *workers, int count) {
     return ended;
 }
 
-/* Follows the run as anybody can: by looking at the newest entry. */
-static void show_progress(const struct mesh *mesh, simledger_ledger *ledger) {
+/* Follows the run as anybody can: by polling the ledger. */
+struct follower {
+    simledger_ledger *ledger;
+    int64_t last_seen;
+    double time; /* of the simulation */
+};
+
+static void show_progress(struct follower *follower, const struct mesh *mesh) {
     simledger_error *error = NULL;
-    simledger_entries *newest = NULL;
-    int64_t last_id = 0;
-    if (!succeeded(simledger_last_id(ledger, &last_id, &error), error, "last id") || last_id == 0 ||
-        !succeeded(simledger_poll_since(ledger, last_id - 1, 1, &newest, &error), error, "poll")) {
+    simledger_entries *fresh = NULL;
+    if (!succeeded(simledger_poll_since(follower->ledger, follower->last_seen, SIMLEDGER_NO_LIMIT,
+                                        &fresh, &error),
+                   &error, "progress")) {
         return;
     }
-    double now = simledger_entry_timestamp(simledger_entries_get(newest, 0));
-    simledger_entries_free(newest);
+    for (size_t i = 0; i < simledger_entries_len(fresh); i++) {
+        double time = simledger_entry_timestamp(simledger_entries_get(fresh, i));
+        follower->time = fmax(follower->time, time);
+    }
+    follower->last_seen = simledger_entries_position(fresh);
+    simledger_entries_free(fresh);
     bool terminal = isatty(STDOUT_FILENO);
     printf("%sstep %2ld of %ld, %6" PRId64 " entries%s", terminal ? "\r" : "",
-           (long)now / STEP_READINGS + 1, mesh->steps, last_id, terminal ? "" : "\n");
+           (long)follower->time / STEP_READINGS + 1, mesh->steps, follower->last_seen,
+           terminal ? "" : "\n");
     fflush(stdout);
 }
 
-/* Whether all nodes did what they should. */
+/* Whether all did what they should. `ledger` is NULL if it could not be opened. */
 static bool wait_for_workers(struct worker *workers, int count, simledger_ledger *ledger) {
+    struct follower follower = {.ledger = ledger};
     for (int naps = 1; !all_ended(workers, count); naps++) {
         nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
-        if (naps % 50 == 0)
-            show_progress(workers[0].mesh, ledger);
+        if (ledger && naps % 50 == 0)
+            show_progress(&follower, workers[0].mesh);
     }
     if (isatty(STDOUT_FILENO))
         printf("\n");
@@ -156,8 +170,7 @@ static bool wait_for_workers(struct worker *workers, int count, simledger_ledger
     return ok;
 }
 
-/* --- The run
- * -------------------------------------------------------------------------------------- */
+/* --- The run ---------------------------------------------------------------------------------- */
 
 static bool print_calls(const struct mesh *mesh, simledger_ledger *ledger) {
     int64_t hits = 0, misses = 0;

@@ -126,8 +126,8 @@ static inline bool evaluate(const struct mesh *mesh, simledger_ledger *ledger, d
     simledger_error *error = NULL;
     simledger_entries *entries = NULL;
     int64_t count = 0;
-    if (!succeeded(simledger_count(ledger, &count, &error), error, "count") ||
-        !succeeded(simledger_read_all(ledger, &entries, &error), error, "read all")) {
+    if (!succeeded(simledger_count(ledger, &count, &error), &error, "count") ||
+        !succeeded(simledger_read_all(ledger, &entries, &error), &error, "read all")) {
         return false;
     }
     struct findings findings = {0};

@@ -43,13 +43,16 @@ struct mesh {
     atomic_bool *stop;        /* somebody failed: the others need not wait for them */
 };
 
-/* Prints what went wrong, if something did, and frees the error. */
-static inline bool succeeded(simledger_status status, simledger_error *error, const char *doing) {
+/* Prints what went wrong, if something did, and frees the error. It takes the error's address:
+ * where the call stands in the same argument list, C may look at the error itself before it makes
+ * the call. */
+static inline bool succeeded(simledger_status status, simledger_error **error, const char *doing) {
     if (status == SIMLEDGER_OK)
         return true;
-    fprintf(stderr, "%s: %s (%s)\n", doing, simledger_error_message(error),
+    fprintf(stderr, "%s: %s (%s)\n", doing, simledger_error_message(*error),
             simledger_status_name(status));
-    simledger_error_free(error);
+    simledger_error_free(*error);
+    *error = NULL;
     return false;
 }
 
@@ -62,16 +65,16 @@ static inline bool open_ledger(const char *path, simledger_ledger **ledger) {
     for (size_t i = 0; ok && i < sizeof settings / sizeof *settings; i++) {
         ok = succeeded(simledger_config_set(config, settings[i][0], SIMLEDGER_NUL_TERMINATED,
                                             settings[i][1], SIMLEDGER_NUL_TERMINATED, &error),
-                       error, settings[i][0]);
+                       &error, settings[i][0]);
     }
-    ok = ok && succeeded(simledger_open(config, ledger, &error), error, "open");
+    ok = ok && succeeded(simledger_open(config, ledger, &error), &error, "open");
     simledger_config_free(config);
     return ok;
 }
 
 static inline bool close_ledger(simledger_ledger *ledger) {
     simledger_error *error = NULL;
-    return succeeded(simledger_close(ledger, &error), error, "close");
+    return succeeded(simledger_close(ledger, &error), &error, "close");
 }
 
 /* A number out of the metrics; 0 if there is none with this name. */
@@ -85,7 +88,7 @@ static inline int64_t metric(const char *json, const char *name) {
 static inline bool read_cache_metrics(simledger_ledger *ledger, int64_t *hits, int64_t *misses) {
     simledger_error *error = NULL;
     char *json = NULL;
-    if (!succeeded(simledger_metrics_json(ledger, &json, NULL, &error), error, "metrics")) {
+    if (!succeeded(simledger_metrics_json(ledger, &json, NULL, &error), &error, "metrics")) {
         return false;
     }
     *hits = metric(json, "entry_cache_hits");

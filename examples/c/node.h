@@ -6,7 +6,8 @@
 #include "mesh.h"
 #include "messages.h"
 
-#define NAP_NS 200000           /* between two polls that find nothing */
+#define NAP_MIN_NS 100000       /* after a poll that found nothing; then twice as long, up to */
+#define NAP_MAX_NS 5000000      /* this, so that many who wait leave room for those who work */
 #define PATIENCE_NS 60000000000 /* without news from anybody, something is wrong */
 
 /* Somebody's signature that this node has yet to vote on. */
@@ -37,7 +38,7 @@ static inline bool append(struct node *node, double timestamp, double confidence
         simledger_append(node->ledger, timestamp, node->name, SIMLEDGER_NUL_TERMINATED,
                          node->text.bytes, node->text.len, confidence, NULL, &error);
     latency_add(&node->report->append, start);
-    return succeeded(status, error, node->name);
+    return succeeded(status, &error, node->name);
 }
 
 static inline bool receive(struct node *node, const simledger_entry *entry) {
@@ -66,7 +67,7 @@ static inline bool poll_ledger(struct node *node, bool *any) {
     simledger_status status = simledger_poll_since(node->ledger, node->report->last_id,
                                                    SIMLEDGER_NO_LIMIT, &fresh, &error);
     latency_add(&node->report->poll, start);
-    if (!succeeded(status, error, node->name))
+    if (!succeeded(status, &error, node->name))
         return false;
     size_t count = simledger_entries_len(fresh);
     bool ok = true;
@@ -81,17 +82,20 @@ static inline bool poll_ledger(struct node *node, bool *any) {
 /* Polls until this many entries of a kind were seen. */
 static inline bool wait_for(struct node *node, const int64_t *seen, int64_t wanted) {
     uint64_t last_news = now_ns();
+    long nap_ns = NAP_MIN_NS;
     while (*seen < wanted) {
         bool any = false;
         if (atomic_load(node->mesh->stop) || !poll_ledger(node, &any))
             return false;
         if (any) {
             last_news = now_ns();
+            nap_ns = NAP_MIN_NS;
         } else if (now_ns() - last_news > PATIENCE_NS) {
             fprintf(stderr, "%s: no news from the other nodes\n", node->name);
             return false;
         } else {
-            nanosleep(&(struct timespec){.tv_nsec = NAP_NS}, NULL);
+            nanosleep(&(struct timespec){.tv_nsec = nap_ns}, NULL);
+            nap_ns = nap_ns * 2 < NAP_MAX_NS ? nap_ns * 2 : NAP_MAX_NS;
         }
     }
     return true;
@@ -115,7 +119,7 @@ static inline bool vote_on(struct node *node, int64_t id) {
     uint64_t start = now_ns();
     simledger_status status = simledger_get_by_id(node->ledger, id, &entry, &error);
     latency_add(&node->report->get, start);
-    if (!succeeded(status, error, node->name))
+    if (!succeeded(status, &error, node->name))
         return false;
     double values[FEATURES];
     int count = read_list(simledger_entry_features_json(entry, NULL), "values", values, FEATURES);

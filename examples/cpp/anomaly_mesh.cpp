@@ -14,11 +14,14 @@
 // mesh.hpp (what they share), this file (threads, processes, options), evaluation.hpp.
 
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <csignal>
 #include <cstdlib>
 #include <exception>
 #include <filesystem>
@@ -42,7 +45,7 @@ namespace {
 
 constexpr char usage[] =
     "usage: anomaly_mesh [options]\n"
-    "  --nodes N      how many nodes (default 16)\n"
+    "  --nodes N      how many nodes, at most 64 (default 16)\n"
     "  --processes    run them as processes instead of threads\n"
     "  --seed S       which node watches which reading (default 1)\n"
     "  --data PATH    the readings (default examples/data/shuttle.csv)\n"
@@ -119,6 +122,7 @@ class Processes : public Workers {
             std::cout.flush(); // or the child would print what is still in the buffer once more
             const pid_t process = fork();
             if (process == 0) {
+                prctl(PR_SET_PDEATHSIG, SIGKILL); // nobody is left behind if we are killed
                 work_as_node(mesh, i, [&] { run_node(mesh, i); });
                 std::_Exit(EXIT_SUCCESS);
             }
@@ -170,25 +174,37 @@ class Processes : public Workers {
     std::vector<pid_t> processes_;
 };
 
-// Follows the run as anybody can: by looking at the newest entry.
-void show_progress(const Mesh &mesh, const simledger::Ledger &ledger) {
-    const std::int64_t last_id = ledger.last_id();
-    if (last_id == 0)
-        return;
-    const bool terminal = isatty(STDOUT_FILENO);
-    const double now = ledger.poll_since(last_id - 1, 1)[0].timestamp();
-    std::cout << (terminal ? "\r" : "") << "step " << std::setw(2)
-              << static_cast<long>(now) / step_readings + 1 << " of " << mesh.steps() << ", "
-              << std::setw(6) << last_id << " entries" << (terminal ? "" : "\n") << std::flush;
-}
+// Follows the run as anybody can: by polling the ledger.
+class Follower {
+  public:
+    explicit Follower(const simledger::Ledger &ledger) : ledger_(ledger) {}
+
+    void show_progress(const Mesh &mesh) {
+        const simledger::Entries fresh = ledger_.poll_since(last_seen_);
+        for (const auto &entry : fresh)
+            time_ = std::max(time_, entry.timestamp());
+        last_seen_ = fresh.position();
+        const bool terminal = isatty(STDOUT_FILENO);
+        std::cout << (terminal ? "\r" : "") << "step " << std::setw(2)
+                  << static_cast<long>(time_) / step_readings + 1 << " of " << mesh.steps() << ", "
+                  << std::setw(6) << last_seen_ << " entries" << (terminal ? "" : "\n")
+                  << std::flush;
+    }
+
+  private:
+    const simledger::Ledger &ledger_;
+    std::int64_t last_seen_ = 0;
+    double time_ = 0; // of the simulation
+};
 
 // Throws unless all nodes did what they should.
 void wait_for(Workers &workers, const Mesh &mesh, const simledger::Ledger &ledger) {
     using namespace std::chrono_literals;
+    Follower follower(ledger);
     for (int naps = 1; !workers.ended(); naps++) {
         std::this_thread::sleep_for(10ms);
         if (naps % 50 == 0)
-            show_progress(mesh, ledger);
+            follower.show_progress(mesh);
     }
     if (isatty(STDOUT_FILENO))
         std::cout << '\n';
@@ -321,7 +337,7 @@ std::optional<Options> parse(const std::vector<std::string> &arguments) {
             return result;
         };
         if (option == "--nodes")
-            options.nodes = static_cast<int>(number(1, 256));
+            options.nodes = static_cast<int>(number(1, 64));
         else if (option == "--processes")
             options.processes = true;
         else if (option == "--seed")

@@ -90,15 +90,20 @@ class Node {
         using namespace std::chrono_literals;
         using Clock = std::chrono::steady_clock;
         auto last_news = Clock::now();
+        // Naps grow, so that many who wait leave room for those who work.
+        constexpr Clock::duration shortest = 100us, longest = 5ms;
+        Clock::duration nap = shortest;
         while (seen < wanted) {
             if (mesh_.stop->load())
                 throw Stopped();
             if (poll()) {
                 last_news = Clock::now();
+                nap = shortest;
             } else if (Clock::now() - last_news > 60s) {
                 throw std::runtime_error("no news from the other nodes");
             } else {
-                std::this_thread::sleep_for(200us);
+                std::this_thread::sleep_for(nap);
+                nap = std::min(2 * nap, longest);
             }
         }
     }

@@ -30,7 +30,7 @@ inline Reading parse_reading(const std::string &line) {
     int label = -1;
     in >> label;
     if (!in || (label != 0 && label != 1))
-        throw std::runtime_error("not nine numbers and a label of 0 or 1: " + line);
+        throw std::runtime_error("not nine numbers and a label of 0 or 1: \"" + line + '"');
     reading.anomaly = label == 1;
     return reading;
 }
@@ -41,8 +41,14 @@ inline std::vector<Reading> load_readings(const std::string &path) {
     if (!std::getline(file, line)) // the header
         throw std::runtime_error(path + ": cannot be read (--data names the readings)");
     std::vector<Reading> readings;
-    while (std::getline(file, line))
-        readings.push_back(parse_reading(line));
+    while (std::getline(file, line)) {
+        try {
+            readings.push_back(parse_reading(line));
+        } catch (const std::runtime_error &error) {
+            const std::string number = std::to_string(readings.size() + 2);
+            throw std::runtime_error(path + ":" + number + ": " + error.what());
+        }
+    }
     if (readings.empty())
         throw std::runtime_error(path + ": no readings");
     return readings;

@@ -7,6 +7,7 @@ use std::sync::Once;
 use super::own::Owned;
 use super::{simledger_error, simledger_status};
 use crate::error::{Error, Result, Status};
+use crate::sys::fork;
 
 thread_local! {
     /// How many guarded calls this thread is in.
@@ -56,7 +57,7 @@ pub(super) fn catch<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
         let said = said.unwrap_or_else(|| "a panic without a message".to_string());
         Err(Error::new(
             Status::Internal,
-            format!("{said}; this is a defect of simledger: nothing was changed by the call, and the ledger can be used on"),
+            format!("{said}; this is a defect of simledger; the ledger can be used on"),
         ))
     })
 }
@@ -65,6 +66,11 @@ pub(super) fn catch<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
 /// elsewhere, as in a Rust program that uses the crate, are none of our business.
 fn keep_panics_quiet() {
     static ONCE: Once = Once::new();
+    if ONCE.is_completed() {
+        return;
+    }
+    // Not while another thread forks: its child would wait for ever for this to be done.
+    let _steady = fork::steady();
     ONCE.call_once(|| {
         let others = panic::take_hook();
         panic::set_hook(Box::new(move |info| {

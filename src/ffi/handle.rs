@@ -11,8 +11,7 @@
 use std::cell::UnsafeCell;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
-
-use parking_lot::{Condvar, Mutex};
+use std::sync::{Condvar, PoisonError};
 
 use super::arguments::null;
 use super::simledger_ledger;
@@ -52,11 +51,11 @@ type Block = [Place; BLOCK_PLACES];
 
 static TABLE: [AtomicPtr<Block>; BLOCKS] = [const { AtomicPtr::new(ptr::null_mut()) }; BLOCKS];
 static NEXT_SERIAL: AtomicU64 = AtomicU64::new(1);
-/// Where the search for a free place begins.
-static NEXT_PLACE: AtomicU64 = AtomicU64::new(0);
+/// No place below this is free, as far as was known a moment ago.
+static FREE_FROM: AtomicU64 = AtomicU64::new(0);
 
 /// Told when the last call has left a place that is being closed, and when a place is free.
-static LEFT: (Mutex<()>, Condvar) = (Mutex::new(()), Condvar::new());
+static LEFT: Condvar = Condvar::new();
 
 /// A call in progress on a ledger.
 pub(super) struct InUse {
@@ -84,7 +83,7 @@ impl Drop for InUse {
 pub(super) fn insert(ledger: Ledger) -> Result<*mut simledger_ledger> {
     let serial = NEXT_SERIAL.fetch_add(1, Ordering::Relaxed);
     let places = (BLOCKS * BLOCK_PLACES) as u64;
-    let start = NEXT_PLACE.fetch_add(1, Ordering::Relaxed);
+    let start = FREE_FROM.load(Ordering::Relaxed);
     let possible = if serial < SERIALS { places } else { 0 };
     for index in (0..possible).map(|offset| (start + offset) % places) {
         let place = place_to_fill(index);
@@ -92,9 +91,10 @@ pub(super) fn insert(ledger: Ledger) -> Result<*mut simledger_ledger> {
         if taken.is_err() {
             continue;
         }
+        FREE_FROM.store((index + 1) % places, Ordering::Relaxed);
+        place.epoch.store(ledger.epoch(), Ordering::Relaxed);
         // SAFETY: this thread took the place from FREE to RESERVED.
         unsafe { *place.ledger.get() = Some(ledger) };
-        place.epoch.store(fork::epoch(), Ordering::Relaxed);
         place.state.store(serial << SERIAL_SHIFT, Ordering::Release);
         let handle = serial << SERIAL_SHIFT | index << PLACE_SHIFT | TAG;
         return Ok(ptr::without_provenance_mut(usize::try_from(handle).unwrap_or(0)));
@@ -119,44 +119,58 @@ pub(super) fn enter(handle: *const simledger_ledger) -> Result<InUse> {
     }
 }
 
-/// Takes the ledger of a handle back, when the calls in flight have ended.
-pub(super) fn remove(handle: *const simledger_ledger) -> Result<Ledger> {
+/// Closes the ledger of a handle with `close`, when the calls in flight have ended.
+pub(super) fn remove<T>(
+    handle: *const simledger_ledger,
+    close: impl FnOnce(Ledger) -> Result<T>,
+) -> Result<T> {
     let (place, serial) = find(handle)?;
     if enter(handle)?.ledger().is_receiving_log() {
         return Err(inside_callback("the ledger cannot be closed"));
     }
-    take(place, serial)
+    take(place, serial, close)
 }
 
-/// Takes all ledgers of this process back, one after the other. Those that others are closing at
-/// this moment are waited for.
-pub(super) fn remove_all(mut each: impl FnMut(Ledger)) {
+/// Closes all ledgers of this process, one after the other. Those that others are closing at this
+/// moment are waited for.
+pub(super) fn remove_all(mut close: impl FnMut(Ledger) -> Result<()>) -> Result<()> {
+    let mut result = Ok(());
     for index in 0..(BLOCKS * BLOCK_PLACES) as u64 {
-        let Some(place) = place_at(index) else {
-            continue;
-        };
+        let Some(place) = place_at(index) else { continue };
         let serial = place.state.load(Ordering::Acquire) >> SERIAL_SHIFT;
         if serial == 0 || check_epoch(place).is_err() {
             continue;
         }
-        match take(place, serial) {
-            Ok(ledger) => each(ledger),
-            Err(_) => wait(|| place.state.load(Ordering::Acquire) >> SERIAL_SHIFT != serial),
+        match take(place, serial, &mut close) {
+            // Somebody else is closing it, or has.
+            Err(error) if error.status() == Status::Closed => {
+                wait(|| place.state.load(Ordering::Acquire) >> SERIAL_SHIFT != serial);
+            }
+            closed => result = result.and(closed),
         }
     }
+    result
 }
 
-fn take(place: &Place, serial: u64) -> Result<Ledger> {
+fn take<T>(place: &Place, serial: u64, close: impl FnOnce(Ledger) -> Result<T>) -> Result<T> {
+    /// The place is only free when the ledger is closed, however that ends.
+    struct Free<'a>(&'a Place);
+    impl Drop for Free<'_> {
+        fn drop(&mut self) {
+            self.0.state.store(FREE, Ordering::Release);
+            FREE_FROM.store(0, Ordering::Relaxed);
+            announce();
+        }
+    }
     let open = |state| (state >> SERIAL_SHIFT == serial && state & CLOSING == 0).then_some(state | CLOSING);
     if place.state.fetch_update(Ordering::Relaxed, Ordering::Relaxed, open).is_err() {
         return Err(closed());
     }
+    let _free = Free(place);
     wait(|| place.state.load(Ordering::Acquire) & CALLS == 0);
     // SAFETY: this thread set CLOSING, no call is left, and none can enter.
     let ledger = unsafe { (*place.ledger.get()).take() };
-    place.state.store(FREE, Ordering::Release);
-    announce();
-    ledger.ok_or_else(closed)
+    close(ledger.ok_or_else(closed)?)
 }
 
 /// An error that says what cannot be done from inside a log callback.
@@ -220,14 +234,15 @@ fn closed() -> Error {
 }
 
 fn wait(until: impl Fn() -> bool) {
-    let mut lock = LEFT.0.lock();
+    // Under the one mutex that is never held at a fork: a child can close its own ledgers.
+    let mut steady = fork::steady();
     while !until() {
-        LEFT.1.wait(&mut lock);
+        steady = LEFT.wait(steady).unwrap_or_else(PoisonError::into_inner);
     }
 }
 
 fn announce() {
     // Taken so that nobody is between looking and waiting.
-    drop(LEFT.0.lock());
-    LEFT.1.notify_all();
+    drop(fork::steady());
+    LEFT.notify_all();
 }

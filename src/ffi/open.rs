@@ -21,7 +21,8 @@ pub struct simledger_ledger {
 /// Opens the ledger file at `path` with the defaults, and creates it if there is none.
 ///
 /// - `path`: UTF-8, lent for the call, `path_len` bytes long or `SIMLEDGER_NUL_TERMINATED`. A
-///   relative path is resolved now. ":memory:" is a new ledger in memory, gone when it is closed.
+///   relative path is resolved now. ":memory:" is a new ledger in memory of at most
+///   1 GiB, gone when it is closed.
 /// - `ledger`: gets the handle, yours until `simledger_close`; NULL on failure.
 ///
 /// Any thread. Returns what `simledger_open` returns.
@@ -110,7 +111,7 @@ pub unsafe extern "C" fn simledger_close(
 ) -> simledger_status {
     let body = || {
         if !ledger.is_null() {
-            handle::remove(ledger)?.close()?;
+            handle::remove(ledger, Ledger::close)?;
         }
         Ok(Status::Ok)
     };
@@ -122,7 +123,8 @@ pub unsafe extern "C" fn simledger_close(
 /// `simledger_close` does. The library can be used again at once.
 ///
 /// Any thread, but not from inside a log callback. Returns OK; INVALID_ARGUMENT (inside a
-/// callback: nothing is closed); otherwise the first failure, with all ledgers closed all the same.
+/// callback: nothing is closed); otherwise the first failure that a `simledger_close` returned,
+/// INTERNAL among them, with all ledgers closed all the same.
 ///
 /// # Safety
 /// `error` is NULL or can be written to.
@@ -132,15 +134,8 @@ pub unsafe extern "C" fn simledger_shutdown(error: *mut *mut simledger_error) ->
         if logging::receiving() {
             return Err(handle::inside_callback("a ledger cannot be closed"));
         }
-        let mut result = Ok(Status::Ok);
-        handle::remove_all(|ledger| {
-            if let Err(error) = ledger.close()
-                && result.is_ok()
-            {
-                result = Err(error);
-            }
-        });
-        result
+        handle::remove_all(Ledger::close)?;
+        Ok(Status::Ok)
     };
     // SAFETY: as the caller promises.
     unsafe { guard(error, body) }

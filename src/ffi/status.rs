@@ -35,7 +35,7 @@ pub const SIMLEDGER_BUSY: simledger_status = 8;
 pub const SIMLEDGER_INTERRUPTED: simledger_status = 9;
 /// The ledger, the file or its file system cannot be written.
 pub const SIMLEDGER_READ_ONLY: simledger_status = 10;
-/// The disk or the quota is full. Nothing was written.
+/// The disk is full, or a ledger in memory has grown to 1 GiB. Nothing was written.
 pub const SIMLEDGER_NO_SPACE: simledger_status = 11;
 /// The operating system reported an input or output error, or the file is not where it was.
 pub const SIMLEDGER_IO: simledger_status = 12;

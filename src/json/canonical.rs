@@ -1,8 +1,10 @@
 //! Whether two JSON texts mean the same: key order does not matter, numbers are compared as text.
 
+use std::ops::Range;
+
 use super::{Kind, Rules, Scanner};
 
-/// Deeper texts are only compared to the letter: putting one in order copies each level once.
+/// Deeper texts are only compared to the letter: putting one in order may move each level once.
 pub(crate) const DEPTH_MAX: usize = 1024;
 
 /// Whether the two values mean the same. False where either is not JSON.
@@ -13,79 +15,111 @@ pub(crate) fn same_meaning(left: &str, right: &str) -> bool {
     left == right || matches!((canonical(left), canonical(right)), (Some(left), Some(right)) if left == right)
 }
 
-/// The text with the members of each object in the order of their keys, and each string written
-/// the same way.
-fn canonical(text: &str) -> Option<String> {
+/// An object or an array that has begun.
+struct Container {
+    is_object: bool,
+    /// Where its first member begins in the output.
+    start: usize,
+    /// Of an object: each member with its key, in the output.
+    members: Vec<Member>,
+}
+
+#[derive(Clone)]
+struct Member {
+    key: Range<usize>,
+    all: Range<usize>,
+}
+
+/// The text with the members of each object in the order of their keys, each string written the
+/// same way, and no white space.
+fn canonical(text: &str) -> Option<Vec<u8>> {
     Scanner::new(text).skip(Rules { depth_max: DEPTH_MAX, strict: false }).ok()?;
-    struct Container {
-        is_object: bool,
-        /// The key of each member, "" in arrays, and its canonical value.
-        members: Vec<(String, String)>,
-    }
     let mut scanner = Scanner::new(text);
+    let mut out = Vec::new();
+    out.try_reserve(text.len()).ok()?;
     let mut open: Vec<Container> = Vec::new();
-    let mut key = String::new();
-    let mut pending_keys: Vec<String> = Vec::new();
     loop {
         // A value begins here.
-        let mut done = match scanner.kind().ok()? {
+        match scanner.kind().ok()? {
             kind @ (Kind::Object | Kind::Array) => {
                 let is_object = kind == Kind::Object;
-                scanner.accept(if is_object { b'{' } else { b'[' });
-                if scanner.accept(if is_object { b'}' } else { b']' }) {
-                    if is_object { "{}".to_string() } else { "[]".to_string() }
-                } else {
-                    pending_keys.push(std::mem::take(&mut key));
-                    open.push(Container { is_object, members: Vec::new() });
+                let (opening, closing) = if is_object { (b'{', b'}') } else { (b'[', b']') };
+                scanner.accept(opening);
+                out.push(opening);
+                if !scanner.accept(closing) {
+                    let mut container = Container { is_object, start: out.len(), members: Vec::new() };
                     if is_object {
-                        key = read_key(&mut scanner)?;
+                        container.begin_member(&mut scanner, &mut out)?;
                     }
+                    open.push(container);
                     continue;
                 }
+                out.push(closing);
             }
-            Kind::String => quoted(&scanner.string(Rules::GRAMMAR).ok()?),
-            Kind::Number => scanner.number().ok()?.to_string(),
-            Kind::Boolean | Kind::Null => scanner.value(Rules::GRAMMAR).ok()?.into_owned(),
-        };
+            Kind::String => super::write_string(&mut out, &scanner.string(Rules::GRAMMAR).ok()?),
+            Kind::Number => out.extend_from_slice(scanner.number().ok()?.as_bytes()),
+            Kind::Boolean | Kind::Null => {
+                out.extend_from_slice(scanner.value(Rules::GRAMMAR).ok()?.as_bytes());
+            }
+        }
         // It has ended: so may the containers around it.
         loop {
             let Some(container) = open.last_mut() else {
-                return scanner.end().ok().map(|()| done);
+                return scanner.end().ok().map(|()| out);
             };
-            container.members.push((std::mem::take(&mut key), done));
+            container.end_member(&out);
             if scanner.accept(b',') {
+                out.push(b',');
                 if container.is_object {
-                    key = read_key(&mut scanner)?;
+                    container.begin_member(&mut scanner, &mut out)?;
                 }
                 break;
             }
-            let is_object = container.is_object;
-            scanner.expect(if is_object { b'}' } else { b']' }, "the end").ok()?;
-            let mut members = open.pop()?.members;
-            key = pending_keys.pop()?;
-            if is_object {
-                members.sort();
-                let members: Vec<String> =
-                    members.into_iter().map(|(key, value)| format!("{}:{value}", quoted(&key))).collect();
-                done = format!("{{{}}}", members.join(","));
-            } else {
-                let values: Vec<String> = members.into_iter().map(|(_, value)| value).collect();
-                done = format!("[{}]", values.join(","));
-            }
+            let closing = if container.is_object { b'}' } else { b']' };
+            scanner.expect(closing, "the end").ok()?;
+            container.put_in_order(&mut out)?;
+            out.push(closing);
+            open.pop();
         }
     }
 }
 
-fn read_key(scanner: &mut Scanner<'_>) -> Option<String> {
-    let key = scanner.string(Rules::GRAMMAR).ok()?.into_owned();
-    scanner.expect(b':', "':'").ok()?;
-    Some(key)
-}
+impl Container {
+    fn begin_member(&mut self, scanner: &mut Scanner<'_>, out: &mut Vec<u8>) -> Option<()> {
+        let start = out.len();
+        super::write_string(out, &scanner.string(Rules::GRAMMAR).ok()?);
+        self.members.try_reserve(1).ok()?;
+        self.members.push(Member { key: start..out.len(), all: start..start });
+        scanner.expect(b':', "':'").ok()?;
+        out.push(b':');
+        Some(())
+    }
 
-fn quoted(text: &str) -> String {
-    let mut out = Vec::with_capacity(text.len() + 2);
-    super::write_string(&mut out, text);
-    String::from_utf8_lossy(&out).into_owned()
+    fn end_member(&mut self, out: &[u8]) {
+        if let Some(member) = self.members.last_mut() {
+            member.all.end = out.len();
+        }
+    }
+
+    /// Sorts the members, and moves them only if they were not in order.
+    fn put_in_order(&self, out: &mut Vec<u8>) -> Option<()> {
+        if self.members.is_sorted_by_key(|member| &out[member.key.clone()]) {
+            return Some(());
+        }
+        let mut members = self.members.clone();
+        members.sort_by_key(|member| &out[member.key.clone()]);
+        let mut sorted = Vec::new();
+        sorted.try_reserve(out.len() - self.start).ok()?;
+        for member in members {
+            if !sorted.is_empty() {
+                sorted.push(b',');
+            }
+            sorted.extend_from_slice(&out[member.all]);
+        }
+        out.truncate(self.start);
+        out.append(&mut sorted);
+        Some(())
+    }
 }
 
 #[cfg(test)]
@@ -96,6 +130,10 @@ mod tests {
     fn key_order_spacing_and_escapes_do_not_matter() {
         for (left, right) in [
             (r#"{"a":1,"b":[{"c":2,"d":3}]}"#, r#"{ "b" : [ { "d":3, "c":2 } ], "a":1 }"#),
+            (
+                r#"{"a":[1,{"y":{"q":0,"p":0},"x":[]}],"b":0,"c":0}"#,
+                r#"{"c":0,"b":0,"a":[1,{"x":[],"y":{"p":0,"q":0}}]}"#,
+            ),
             (r#""A""#, r#""\u0041""#),
             ("[]", "[ ]"),
             (r#"{"a":{"b":{}}}"#, r#"{"a":{"b":{ }}}"#),
@@ -112,8 +150,10 @@ mod tests {
             (r#"{"a":1}"#, r#"{"a":2}"#),
             (r#"{"a":1}"#, r#"{"b":1}"#),
             (r#"{"a":1}"#, r#"{"a":1,"b":1}"#),
+            (r#"{"a":1,"b":2}"#, r#"{"b":1,"a":2}"#),
             ("{}", "[]"),
             ("[[],1]", "[1,[]]"),
+            ("[[1],2]", "[[1,2]]"),
             ("[\"1\"]", "[1]"),
             ("[", "[ "),
         ] {

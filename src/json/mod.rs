@@ -9,7 +9,7 @@ mod canonical;
 mod scan;
 
 pub(crate) use canonical::{DEPTH_MAX, same_meaning};
-pub(crate) use scan::{Fault, Kind, Rules, Scanner};
+pub(crate) use scan::{Fault, Kind, Reason, Rules, Scanner};
 
 /// Appends `text` as a JSON string, quotes included.
 pub(crate) fn write_string(out: &mut Vec<u8>, text: &str) {

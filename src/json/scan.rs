@@ -107,15 +107,17 @@ const PAIRWISE_KEYS_MAX: usize = 16;
 pub(crate) struct Scanner<'a> {
     text: &'a str,
     at: usize,
-    /// Open containers: whether it is an object, and where its keys begin in `keys`.
-    open: Vec<(bool, usize)>,
-    /// The keys of all open objects, innermost last.
+    /// Open containers: whether it is an object. A byte each, since what is read has any depth.
+    open: Vec<bool>,
+    /// The keys of all open objects, innermost last; only under the strict rules.
     keys: Vec<Cow<'a, str>>,
+    /// Where the keys of each open object begin.
+    keys_from: Vec<usize>,
 }
 
 impl<'a> Scanner<'a> {
     pub fn new(text: &'a str) -> Scanner<'a> {
-        Scanner { text, at: 0, open: Vec::new(), keys: Vec::new() }
+        Scanner { text, at: 0, open: Vec::new(), keys: Vec::new(), keys_from: Vec::new() }
     }
 
     /// Where the scanner stands, in bytes.
@@ -237,7 +239,11 @@ impl<'a> Scanner<'a> {
                     if self.open.len() - outside >= rules.depth_max {
                         return Err(self.fault(Reason::TooDeep(rules.depth_max)));
                     }
-                    self.open.push((kind == Kind::Object, self.keys.len()));
+                    self.open.try_reserve(1).map_err(|_| self.fault(Reason::OutOfMemory))?;
+                    self.open.push(kind == Kind::Object);
+                    if rules.strict && kind == Kind::Object {
+                        self.keys_from.push(self.keys.len());
+                    }
                     self.at += 1;
                     self.space(&mut gap)?;
                     let closing = if kind == Kind::Object { b'}' } else { b']' };
@@ -258,7 +264,7 @@ impl<'a> Scanner<'a> {
             // A value has ended, or an empty container is about to: close what closes here.
             while self.open.len() > outside {
                 self.space(&mut gap)?;
-                let (is_object, keys_from) = self.open[self.open.len() - 1];
+                let is_object = self.open[self.open.len() - 1];
                 match self.byte() {
                     Some(b',') => {
                         self.at += 1;
@@ -269,10 +275,10 @@ impl<'a> Scanner<'a> {
                         continue 'value;
                     }
                     Some(b'}') if is_object => {
-                        if rules.strict {
-                            self.refuse_duplicates(keys_from)?;
+                        if let Some(from) = rules.strict.then(|| self.keys_from.pop()).flatten() {
+                            self.refuse_duplicates(from)?;
+                            self.keys.truncate(from);
                         }
-                        self.keys.truncate(keys_from);
                     }
                     Some(b']') if !is_object => {}
                     Some(_) if is_object => return Err(self.fault(Reason::Expected("',' or '}'"))),

@@ -8,7 +8,8 @@ use crate::error::{Error, Status};
 /// The error that a caller sees for what SQLite said. Decided by code, never by message text.
 pub(super) fn translate(error: &rusqlite::Error) -> Error {
     let Some(code) = error.sqlite_extended_error_code() else {
-        return Error::new(Status::Internal, format!("unexpected answer of SQLite: {error}"));
+        // The only other errors of the statements here are values of a wrong type.
+        return Error::new(Status::Corrupt, format!("{TABLES_CHANGED}: {error}"));
     };
     let status = status_of(code);
     let mut message = error.to_string();
@@ -19,8 +20,15 @@ pub(super) fn translate(error: &rusqlite::Error) -> Error {
             call::timeout()
         );
     }
+    if matches!(code & 0xff, ffi::SQLITE_ERROR | ffi::SQLITE_CONSTRAINT) {
+        message = format!("{TABLES_CHANGED}: {message}");
+    }
     Error::new(status, message).with_sqlite_code(code)
 }
+
+/// The statements here are right for every file that was recognised as a ledger when it was opened.
+const TABLES_CHANGED: &str =
+    "the ledger's tables are not as simledger makes them any more; another program must have changed them";
 
 /// Whether the same statement may succeed a moment later.
 pub(super) fn is_transient(error: &rusqlite::Error) -> bool {
@@ -49,10 +57,10 @@ fn status_of(code: i32) -> Status {
         ffi::SQLITE_READONLY => Status::ReadOnly,
         ffi::SQLITE_INTERRUPT => Status::Interrupted,
         ffi::SQLITE_IOERR | ffi::SQLITE_CANTOPEN | ffi::SQLITE_PERM | ffi::SQLITE_AUTH => Status::Io,
-        ffi::SQLITE_CORRUPT => Status::Corrupt,
+        ffi::SQLITE_CORRUPT | ffi::SQLITE_NOTADB | ffi::SQLITE_FORMAT => Status::Corrupt,
+        ffi::SQLITE_ERROR | ffi::SQLITE_CONSTRAINT | ffi::SQLITE_MISMATCH => Status::Corrupt,
         ffi::SQLITE_FULL => Status::NoSpace,
         ffi::SQLITE_TOOBIG => Status::LimitExceeded,
-        ffi::SQLITE_NOTADB | ffi::SQLITE_FORMAT => Status::Incompatible,
         ffi::SQLITE_NOLFS => Status::Unsupported,
         _ => Status::Internal,
     }

@@ -3,6 +3,7 @@
 mod connection;
 mod fault;
 mod place;
+mod pool;
 mod readers;
 mod rows;
 mod schema;
@@ -12,9 +13,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 use rusqlite::{Connection, OpenFlags};
-use scheduled_thread_pool::ScheduledThreadPool;
 
 use self::connection::{Role, Source};
 use self::fault::translate;
@@ -27,18 +26,19 @@ use crate::chunk::Entry;
 use crate::config::{Scope, Settings};
 use crate::entries::Entries;
 use crate::error::{Error, Result, Status};
+use crate::gate::{Gate, Locked, Passage};
 use crate::metrics::Metrics;
 use crate::query::Query;
 
 /// Taken to read or to write a ledger in memory.
-type Turns = Arc<RwLock<()>>;
+type Turns = Arc<Gate>;
 
 /// A ledger in a SQLite file, or in memory.
 pub(crate) struct SqliteStore {
-    place: Option<Place>,
+    place: Option<Arc<Place>>,
     readers: Readers,
     /// Never writes, so that SQLite tells it of every commit by anybody else.
-    witness: Mutex<Connection>,
+    witness: Locked<Connection>,
     /// `None` where the file was opened for reading only.
     writer: Option<Writer>,
     /// In memory, SQLite's connections refuse each other at once instead of waiting in turn.
@@ -62,12 +62,8 @@ pub(crate) fn touch(path: &str) -> Result<()> {
 
 impl SqliteStore {
     /// Opens the ledger at `place`, or a new one in memory. `settings` becomes what is so.
-    pub fn open(
-        place: Option<Place>,
-        settings: &mut Settings,
-        scheduler: Arc<ScheduledThreadPool>,
-        metrics: Arc<Metrics>,
-    ) -> Result<SqliteStore> {
+    pub fn open(place: Option<Place>, settings: &mut Settings, metrics: Arc<Metrics>) -> Result<SqliteStore> {
+        let place = place.map(Arc::new);
         let source = Source {
             name: place.as_ref().map_or_else(new_memory_name, |place| place.path().to_path_buf()),
             in_memory: place.is_none(),
@@ -78,20 +74,19 @@ impl SqliteStore {
         let shown = place
             .as_ref()
             .map_or("the ledger in memory".to_string(), |p| format!("\"{}\"", p.path().display()));
-        Self::open_source(source, place, settings, scheduler, metrics).map_err(|error| error.context(shown))
+        Self::open_source(source, place, settings, metrics).map_err(|error| error.context(shown))
     }
 
     fn open_source(
         source: Source,
-        place: Option<Place>,
+        place: Option<Arc<Place>>,
         settings: &mut Settings,
-        scheduler: Arc<ScheduledThreadPool>,
         metrics: Arc<Metrics>,
     ) -> Result<SqliteStore> {
         let sql = |error: rusqlite::Error| translate(&error);
         // Opened here and not by the pool, so that whatever is wrong is said at once.
         let role = if source.read_only { Role::Reader } else { Role::Writer };
-        let mut first = source.open(role).map_err(sql)?;
+        let mut first = source.open(role).map_err(|error| unopened(&error, source.read_only))?;
         if source.read_only {
             if schema::inspect(&first)? == schema::Kind::Empty {
                 return Err(Error::new(
@@ -101,8 +96,7 @@ impl SqliteStore {
             }
         } else {
             if first.is_readonly("main").map_err(sql)? {
-                let message = "the file or its folder cannot be written; open it with read_only = true";
-                return Err(Error::new(Status::ReadOnly, message).with_field("read_only"));
+                return Err(Error::new(Status::ReadOnly, UNWRITABLE).with_field("read_only"));
             }
             schema::establish(&mut first, settings)?;
         }
@@ -115,8 +109,13 @@ impl SqliteStore {
         settings.settle(Scope::File, |name| {
             found.iter().find(|(known, _)| *known == name).and_then(|(_, value)| value.clone())
         })?;
+        let journal_mode = journal_mode.to_ascii_uppercase();
         if place.is_some() {
-            settings.note("journal_mode", &journal_mode.to_ascii_uppercase());
+            if source.read_only {
+                settings
+                    .settle(Scope::Engine, |name| (name == "journal_mode").then(|| journal_mode.clone()))?;
+            }
+            settings.note("journal_mode", &journal_mode);
         }
         let turns = source.in_memory.then(Turns::default);
         let witness = if source.read_only { source.open(Role::Reader) } else { Ok(first) };
@@ -124,16 +123,18 @@ impl SqliteStore {
             (witness.map_err(sql)?, None)
         } else {
             let first = witness.map_err(sql)?;
-            (source.open(Role::Reader).map_err(sql)?, Some(Writer::new(source.clone(), first, turns.clone())))
+            {
+                let writer = Writer::new(first, source.clone(), place.clone(), journal_mode, turns.clone());
+                (source.open(Role::Reader).map_err(sql)?, Some(writer))
+            }
         };
         let readers = Readers::new(
             &source,
             settings.integer("max_connections"),
-            scheduler,
             Arc::clone(&metrics),
             kind == schema::Kind::Ours,
         );
-        Ok(SqliteStore { place, readers, witness: Mutex::new(witness), writer, turns, metrics })
+        Ok(SqliteStore { place, readers, witness: Locked::new(witness), writer, turns, metrics })
     }
 
     fn writer(&self) -> Result<&Writer> {
@@ -151,32 +152,26 @@ impl SqliteStore {
     }
 
     fn look(&self) -> Result<()> {
-        self.place.as_ref().map_or(Ok(()), Place::look)
+        self.place.as_ref().map_or(Ok(()), |place| place.look())
     }
 
-    fn turn_to_read(&self) -> Result<Option<RwLockReadGuard<'_, ()>>> {
-        let Some(turns) = &self.turns else {
-            return Ok(None);
-        };
-        turns.try_read().or_else(|| turns.try_read_for(call::remaining())).map(Some).ok_or_else(no_turn)
+    fn turn_to_read(&self) -> Result<Option<Passage<'_>>> {
+        self.turns.as_ref().map(|turns| turns.share().ok_or_else(no_turn)).transpose()
     }
 }
 
 impl Feed for SqliteStore {
     fn version(&self) -> Result<Version> {
         let _turn = self.turn_to_read()?;
-        let witness = match self.witness.try_lock() {
-            Some(witness) => witness,
-            None => self.witness.try_lock_for(call::remaining()).ok_or_else(no_turn)?,
-        };
         // "The integer values returned by two invocations of "PRAGMA data_version" from the same
         // connection will be different if changes were committed to the database by any other
         // connection in the interim." (https://sqlite.org/pragma.html#pragma_data_version)
-        witness
-            .prepare_cached("PRAGMA data_version")
-            .and_then(|mut statement| statement.query_row([], |row| row.get(0)))
-            .map(Version)
-            .map_err(|error| translate(&error))
+        let version = self.witness.with(|witness| {
+            witness
+                .prepare_cached("PRAGMA data_version")
+                .and_then(|mut statement| statement.query_row([], |row| row.get(0)))
+        });
+        version.ok_or_else(no_turn)?.map(Version).map_err(|error| translate(&error))
     }
 
     fn since(&self, after: i64, limit: usize, bytes_max: usize) -> Result<Entries> {
@@ -210,7 +205,7 @@ impl Store for SqliteStore {
     }
 
     fn check_place(&self) -> Result<()> {
-        self.place.as_ref().map_or(Ok(()), Place::check)
+        self.place.as_ref().map_or(Ok(()), |place| place.check())
     }
 
     fn close(self: Box<Self>) -> Result<()> {
@@ -226,6 +221,26 @@ impl Store for SqliteStore {
 fn new_memory_name() -> PathBuf {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     PathBuf::from(format!("file:/simledger-{}?vfs=memdb", NEXT.fetch_add(1, Ordering::Relaxed)))
+}
+
+const UNWRITABLE: &str =
+    "the file or its folder cannot be written; open it with read_only = true, or change the rights";
+
+/// Why the first connection to a file could not be opened, as far as SQLite tells.
+fn unopened(error: &rusqlite::Error, read_only: bool) -> Error {
+    let error = translate(error);
+    let message = match (error.status(), read_only) {
+        (Status::ReadOnly | Status::Io, true) => {
+            "SQLite keeps two files beside a ledger in WAL mode (-wal and -shm), for readers as well: make its folder \
+             writable, or copy the ledger to one that is"
+        }
+        (Status::ReadOnly, false) => UNWRITABLE,
+        _ => return error,
+    };
+    let code = error.sqlite_code();
+    Error::new(error.status(), format!("{message} ({})", error.message()))
+        .with_sqlite_code(code)
+        .with_field("path")
 }
 
 fn no_turn() -> Error {

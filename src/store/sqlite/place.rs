@@ -62,7 +62,7 @@ impl Place {
     /// The absolute path that a new file at `path` will have.
     pub fn of_new(path: &str) -> Result<PathBuf> {
         let given = Path::new(path);
-        let Some(name) = given.file_name() else {
+        let Some(name) = given.file_name().filter(|_| !path.ends_with('/')) else {
             let message = format!("\"{path}\" does not end in the name of a file");
             return Err(Error::new(Status::Io, message).with_field("path"));
         };

@@ -1,16 +1,13 @@
-//! Reading: a pool of connections, each back in it when the call ends.
+//! Reading: entries out of rows, each read in one snapshot of the file.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
-use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::{Connection, OptionalExtension};
-use scheduled_thread_pool::ScheduledThreadPool;
 
-use super::connection::{Role, Source};
+use super::connection::Source;
 use super::fault::translate;
+use super::pool::{Pool, Pooled};
 use super::rows;
 use crate::call;
 use crate::chunk::{ChunkBuilder, Entry};
@@ -21,99 +18,28 @@ use crate::metrics::Metrics;
 use crate::query::{Order, Overflow, Query};
 use crate::store::Ends;
 
-/// A pool of connections that read.
+/// Lines that a read says to the log about rows it skips; the rest are counted.
+const SKIPPED_LINES_MAX: usize = 5;
+
+/// The reading side of a file.
 pub(super) struct Readers {
-    pool: r2d2::Pool<SqliteConnectionManager>,
-    /// Why a connection could not be opened.
-    failure: Arc<Mutex<Option<Error>>>,
+    pool: Pool,
     metrics: Arc<Metrics>,
     /// Whether the file has a retention mark. One that was opened for reading only may get one
     /// later, from another process.
     has_mark: AtomicBool,
 }
 
-/// Where r2d2 reports that a connection could not be opened.
-#[derive(Debug)]
-struct Failure(Arc<Mutex<Option<Error>>>);
-
-impl r2d2::HandleError<rusqlite::Error> for Failure {
-    fn handle_error(&self, error: rusqlite::Error) {
-        *self.0.lock() = Some(translate(&error));
-    }
-}
-
-type Pooled = r2d2::PooledConnection<SqliteConnectionManager>;
-
 impl Readers {
-    /// A pool that opens connections when they are needed, at most this many.
-    pub fn new(
-        source: &Source,
-        connections_max: usize,
-        scheduler: Arc<ScheduledThreadPool>,
-        metrics: Arc<Metrics>,
-        has_mark: bool,
-    ) -> Readers {
-        let init = source.clone();
-        let manager = SqliteConnectionManager::file(&source.name)
-            .with_flags(source.flags())
-            .with_init(move |connection| init.prepare(connection, Role::Reader));
-        let failure = Arc::default();
-        let pool = r2d2::Pool::builder()
-            .max_size(u32::try_from(connections_max).unwrap_or(u32::MAX))
-            // A pool that keeps none ready opens none before it is asked, and with neither an idle
-            // time-out nor a lifetime it needs no thread to look after them.
-            .min_idle(Some(0))
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .test_on_check_out(false)
-            .thread_pool(scheduler)
-            // After a failure it waits before the next try, up to half of this.
-            .connection_timeout(Duration::from_millis(500))
-            .error_handler(Box::new(Failure(Arc::clone(&failure))))
-            .build_unchecked(manager);
-        Readers { pool, failure, metrics, has_mark: AtomicBool::new(has_mark) }
+    /// Readers that open connections when they are needed, at most this many.
+    pub fn new(source: &Source, connections_max: usize, metrics: Arc<Metrics>, has_mark: bool) -> Readers {
+        let pool = Pool::new(source.clone(), connections_max);
+        Readers { pool, metrics, has_mark: AtomicBool::new(has_mark) }
     }
 
     /// A connection, from the pool.
-    pub fn connection(&self, check_place: impl Fn() -> Result<()>) -> Result<Pooled> {
-        if let Some(connection) = self.pool.try_get() {
-            return Ok(connection);
-        }
-        // One may be opened now, and that must not be on a file that took the place of ours.
-        check_place()?;
-        // To open a connection is work and not waiting, so even a call that may not wait has
-        // some time for it where there is room for one more.
-        const OPENING: Duration = Duration::from_secs(1);
-        let room = self.pool.state().connections < self.pool.max_size();
-        let until = Instant::now() + if room { OPENING } else { Duration::ZERO };
-        // What failed before this call is no reason for it to fail.
-        self.failure.lock().take();
-        loop {
-            let left = call::remaining().max(until.saturating_duration_since(Instant::now()));
-            // r2d2 tries on silently when a connection cannot be opened: look now and then.
-            match self.pool.get_timeout(left.min(Duration::from_millis(20))) {
-                Ok(connection) => return Ok(connection),
-                Err(_) if left.is_zero() => return Err(self.exhausted()),
-                Err(_) => {}
-            }
-            check_place()?;
-            match self.failure.lock().take() {
-                Some(failure) if failure.status() != Status::Busy => {
-                    return Err(failure.context("no further connection can be opened"));
-                }
-                _ => {}
-            }
-        }
-    }
-
-    fn exhausted(&self) -> Error {
-        let message = format!(
-            "all {} connections were in use for all of the {:?} that the call may take; \
-             raise max_connections or the timeout",
-            self.pool.max_size(),
-            call::timeout()
-        );
-        Error::new(Status::Busy, message).with_field("max_connections")
+    pub fn connection(&self, check_place: impl Fn() -> Result<()>) -> Result<Pooled<'_>> {
+        self.pool.get(check_place)
     }
 
     /// What a query asks for, in one snapshot of the file.
@@ -121,7 +47,9 @@ impl Readers {
         let snapshot = Snapshot::begin(connection)?;
         let mark = self.mark(connection)?;
         let mut collected = Collected::default();
-        let complete = self.collect(connection, query, &mut collected)?;
+        let complete = collect(connection, query, &mut collected);
+        self.report(&collected);
+        let complete = complete?;
         let gap_before = if mark > query.after && query.order == Order::Id { mark } else { 0 };
         let position = match (complete, query.order) {
             // Stopped early: the next poll goes on behind the last row that was looked at.
@@ -134,7 +62,7 @@ impl Readers {
 
     /// The entry with this id.
     pub fn get(&self, connection: &Connection, id: i64) -> Result<Option<Entry>> {
-        let sql = const_format("SELECT ", " FROM ledger WHERE id = ?1");
+        let sql = select("id = ?1");
         let mut statement = connection.prepare_cached(&sql).map_err(|error| translate(&error))?;
         let mut found = statement.query([id]).map_err(|error| translate(&error))?;
         let Some(row) = found.next().map_err(|error| translate(&error))? else {
@@ -156,54 +84,17 @@ impl Readers {
     /// The ids at both ends.
     pub fn ends(&self, connection: &Connection) -> Result<Ends> {
         let snapshot = Snapshot::begin(connection)?;
-        let first = one(connection, "SELECT min(id) FROM ledger")?.unwrap_or(0);
+        let first = one(connection, "SELECT min(id) FROM ledger WHERE id > 0")?.unwrap_or(0);
         let last = self.mark(connection)?.max(last_row(connection)?);
         snapshot.end();
         Ok(Ends { first, last })
     }
 
-    /// Collects the entries; whether all that there are were looked at.
-    fn collect(&self, connection: &Connection, query: &Query<'_>, collected: &mut Collected) -> Result<bool> {
-        let (clause, order) = match (query.node_id, query.order) {
-            (None, Order::Id) => ("id > ?1", "id"),
-            (None, Order::NewestFirst) => ("id > ?1", "timestamp DESC, id DESC"),
-            (Some(_), Order::Id) => ("id > ?1 AND node_id = ?2", "id"),
-            (Some(_), Order::NewestFirst) => ("node_id = ?2 AND id > ?1", "timestamp DESC, id DESC"),
-        };
-        let sql = const_format("SELECT ", &format!(" FROM ledger WHERE {clause} ORDER BY {order}"));
-        let mut statement = connection.prepare_cached(&sql).map_err(|error| translate(&error))?;
-        let mut found = match query.node_id {
-            None => statement.query([query.after]),
-            Some(node_id) => statement.query(rusqlite::params![query.after, node_id]),
+    fn report(&self, collected: &Collected) {
+        self.metrics.rows_skipped.add(collected.skipped as u64);
+        if let Some(more) = collected.skipped.checked_sub(SKIPPED_LINES_MAX).filter(|more| *more > 0) {
+            call::log(Level::Warn, || format!("{more} more rows are skipped, they are no valid entries"));
         }
-        .map_err(|error| translate(&error))?;
-        // The limit is kept by stepping no further: a bound LIMIT would make SQLite prepare the
-        // statement anew each time.
-        while collected.count < query.limit {
-            let Some(row) = found.next().map_err(|error| translate(&error))? else {
-                return Ok(true);
-            };
-            let id = rows::id_of(row).map_err(|error| translate(&error))?;
-            match rows::decode(row) {
-                Ok(fields) if collected.bytes.saturating_add(fields.bytes()) > query.bytes_max => {
-                    if query.overflow == Overflow::Stop && collected.count > 0 {
-                        return Ok(false);
-                    }
-                    return Err(too_large(query, collected.count, id));
-                }
-                Ok(fields) => {
-                    collected.bytes += fields.bytes();
-                    collected.chunks.push(fields)?;
-                    collected.count += 1;
-                }
-                Err(why) => {
-                    self.metrics.rows_skipped.add(1);
-                    call::log(Level::Warn, || format!("row {id} is skipped, it is no valid entry: {why}"));
-                }
-            }
-            collected.examined = id;
-        }
-        Ok(false)
     }
 
     /// The largest id that cleanup deleted.
@@ -220,12 +111,60 @@ impl Readers {
     }
 }
 
+/// Collects the entries; whether all that there are were looked at.
+fn collect(connection: &Connection, query: &Query<'_>, collected: &mut Collected) -> Result<bool> {
+    // The plus keeps SQLite from using the id as an index where the node is the better one.
+    let clause = if query.node_id.is_some() { "+id > ?1 AND node_id = ?2" } else { "id > ?1" };
+    let order = match query.order {
+        Order::Id => "id",
+        Order::NewestFirst => "timestamp DESC, id DESC",
+    };
+    let sql = select(&format!("{clause} ORDER BY {order}"));
+    let mut statement = connection.prepare_cached(&sql).map_err(|error| translate(&error))?;
+    let mut found = match query.node_id {
+        None => statement.query([query.after]),
+        Some(node_id) => statement.query(rusqlite::params![query.after, node_id]),
+    }
+    .map_err(|error| translate(&error))?;
+    // The limit is kept by stepping no further: a bound LIMIT would make SQLite prepare the
+    // statement anew each time.
+    while collected.count < query.limit {
+        let Some(row) = found.next().map_err(|error| translate(&error))? else {
+            return Ok(true);
+        };
+        let id = rows::id_of(row).map_err(|error| translate(&error))?;
+        match rows::decode(row) {
+            Ok(fields) if collected.bytes.saturating_add(fields.bytes()) > query.bytes_max => {
+                if query.overflow == Overflow::Stop && collected.count > 0 {
+                    return Ok(false);
+                }
+                return Err(too_large(query, collected.count, id));
+            }
+            Ok(fields) => {
+                collected.bytes += fields.bytes();
+                collected.chunks.push(fields)?;
+                collected.count += 1;
+            }
+            Err(why) => {
+                collected.skipped += 1;
+                if collected.skipped <= SKIPPED_LINES_MAX {
+                    call::log(Level::Warn, || format!("row {id} is skipped, it is no valid entry: {why}"));
+                }
+            }
+        }
+        collected.examined = id;
+    }
+    Ok(false)
+}
+
 /// What a read has found so far.
 #[derive(Default)]
 struct Collected {
     chunks: ChunkBuilder,
     count: usize,
     bytes: usize,
+    /// Rows that are no valid entries.
+    skipped: usize,
     /// The id of the last row that was looked at.
     examined: i64,
 }
@@ -266,8 +205,8 @@ fn last_row(connection: &Connection) -> Result<i64> {
     one(connection, "SELECT max(id) FROM ledger").map(Option::unwrap_or_default)
 }
 
-fn const_format(before: &str, after: &str) -> String {
-    format!("{before}{}{after}", rows::COLUMNS)
+fn select(clause: &str) -> String {
+    format!("SELECT {} FROM ledger WHERE {clause}", rows::COLUMNS)
 }
 
 fn too_large(query: &Query<'_>, count: usize, id: i64) -> Error {

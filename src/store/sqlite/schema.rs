@@ -30,7 +30,7 @@ const COMPANIONS: &str = "
 CREATE TABLE simledger_settings (name TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE simledger_retention (
     singleton INTEGER PRIMARY KEY CHECK (singleton = 1),
-    deleted_through INTEGER NOT NULL,
+    deleted_through INTEGER NOT NULL CHECK (typeof(deleted_through) = 'integer'),
     cutoff_timestamp REAL
 );
 INSERT INTO simledger_retention VALUES (1, 0, NULL);
@@ -110,35 +110,59 @@ pub(super) fn inspect(connection: &Connection) -> Result<Kind> {
     }
 }
 
+/// Whether the table is one that this library's statements fit, with nothing added to it that would
+/// change what they do.
 fn check_columns(connection: &Connection) -> Result<()> {
-    let mut statement = connection.prepare("PRAGMA table_xinfo(ledger)").map_err(not_ours)?;
-    let mut names = Vec::new();
-    let mut rows = statement.query([]).map_err(not_ours)?;
-    while let Some(row) = rows.next().map_err(not_ours)? {
-        let name: String = row.get(1).map_err(not_ours)?;
-        let key: i64 = row.get(5).map_err(not_ours)?;
-        if (key != 0) != (name == "id") {
-            return Err(incompatible("the primary key of its table \"ledger\" is not \"id\" alone"));
-        }
-        names.push(name);
-    }
-    let missing = COLUMNS.iter().find(|column| !names.iter().any(|name| name == *column));
-    if let Some(column) = missing {
+    let list = |sql: &str| -> Result<Vec<String>> {
+        let mut statement = connection.prepare(sql).map_err(not_ours)?;
+        let names = statement.query_map([], |row| row.get(0)).map_err(not_ours)?;
+        names.collect::<rusqlite::Result<_>>().map_err(not_ours)
+    };
+    let names = list("SELECT name FROM pragma_table_xinfo('ledger') WHERE hidden = 0")?;
+    if let Some(column) = COLUMNS.iter().find(|column| !names.iter().any(|name| name == *column)) {
         return Err(incompatible(&format!("its table \"ledger\" has no column \"{column}\"")));
     }
-    if let Some(extra) = names.iter().find(|name| !COLUMNS.contains(&name.as_str())) {
+    let extra = list("SELECT name FROM pragma_table_xinfo('ledger')")?;
+    if let Some(extra) = extra.iter().find(|name| !COLUMNS.contains(&name.as_str())) {
         return Err(incompatible(&format!(
             "its table \"ledger\" has the column \"{extra}\", which no ledger has"
         )));
     }
-    // AUTOINCREMENT is what makes SQLite remember ids for ever.
-    let sql: String = connection
-        .query_row("SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = 'ledger'", [], |row| {
-            row.get(0)
-        })
-        .map_err(not_ours)?;
-    if !sql.to_ascii_uppercase().contains("AUTOINCREMENT") {
-        return Err(incompatible("the \"id\" of its table \"ledger\" is not AUTOINCREMENT"));
+    for column in COLUMNS {
+        let (kind, collation, _, key, counts) =
+            connection.column_metadata(Some("main"), "ledger", column).map_err(not_ours)?;
+        let is_id = column == "id";
+        let kind = kind.map(|kind| kind.to_string_lossy().to_ascii_uppercase());
+        // AUTOINCREMENT is what makes SQLite remember ids for ever.
+        if key != is_id || (is_id && (!counts || kind.as_deref() != Some("INTEGER"))) {
+            return Err(incompatible(
+                "the \"id\" of its table \"ledger\" is not INTEGER PRIMARY KEY AUTOINCREMENT",
+            ));
+        }
+        if collation.is_some_and(|collation| collation != c"BINARY") {
+            return Err(incompatible(&format!(
+                "the column \"{column}\" of its table \"ledger\" has a collation"
+            )));
+        }
+    }
+    let unique = list(
+        "SELECT name FROM pragma_index_list('ledger') AS list WHERE list.\"unique\"
+         AND (SELECT group_concat(name) FROM (SELECT name FROM pragma_index_info(list.name) ORDER BY name))
+             IS NOT 'node_id,timestamp'",
+    )?;
+    if let Some(index) = unique.first() {
+        return Err(incompatible(&format!(
+            "its table \"ledger\" has the unique index \"{index}\", which no ledger has"
+        )));
+    }
+    let foreign = list(
+        "SELECT tables.name FROM sqlite_schema AS tables, pragma_foreign_key_list(tables.name) AS keys
+         WHERE tables.type = 'table' AND (tables.name = 'ledger' OR keys.\"table\" = 'ledger' COLLATE NOCASE)",
+    )?;
+    if let Some(table) = foreign.first() {
+        return Err(incompatible(&format!(
+            "a foreign key of its table \"{table}\" would change or delete entries, or keep them from being deleted"
+        )));
     }
     Ok(())
 }
@@ -292,7 +316,7 @@ fn incompatible(why: &str) -> Error {
 /// Errors while finding out what a file is: what is no database at all is said clearly.
 fn not_ours(error: rusqlite::Error) -> Error {
     let error = translate(&error);
-    if error.status() == Status::Incompatible {
+    if error.sqlite_code() & 0xff == rusqlite::ffi::SQLITE_NOTADB {
         return incompatible("it is not a SQLite database").with_sqlite_code(error.sqlite_code());
     }
     error

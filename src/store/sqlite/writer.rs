@@ -1,16 +1,19 @@
 //! Writing: one connection for each file in a process, behind a fair lock; SQLite's own lock
 //! stands between processes.
 
-use parking_lot::FairMutex;
+use std::sync::Arc;
+
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::connection::{Role, Source};
 use super::fault::{is_duplicate, is_transient, translate};
-use super::{Turns, no_turn};
+use super::place::Place;
+use super::{Turns, no_turn, rows};
 use crate::call;
 use crate::entry::NewEntry;
 use crate::error::{Error, Result, Status};
+use crate::gate::Locked;
 use crate::hooks;
 use crate::json;
 use crate::metrics::Metrics;
@@ -24,13 +27,21 @@ const CLEANUP_STEP: i64 = 1000;
 pub(super) struct Writer {
     source: Source,
     /// `None` after a panic or a transaction that would not end: the next call opens a new one.
-    connection: FairMutex<Option<Connection>>,
+    connection: Locked<Option<Connection>>,
+    place: Option<Arc<Place>>,
+    journal_mode: String,
     turns: Option<Turns>,
 }
 
 impl Writer {
-    pub fn new(source: Source, connection: Connection, turns: Option<Turns>) -> Writer {
-        Writer { source, connection: FairMutex::new(Some(connection)), turns }
+    pub fn new(
+        connection: Connection,
+        source: Source,
+        place: Option<Arc<Place>>,
+        journal_mode: String,
+        turns: Option<Turns>,
+    ) -> Writer {
+        Writer { source, connection: Locked::new(Some(connection)), place, journal_mode, turns }
     }
 
     /// Writes all of the batch or nothing.
@@ -70,25 +81,54 @@ impl Writer {
     pub fn close(self) -> Result<()> {
         match self.connection.into_inner() {
             None => Ok(()),
-            Some(connection) => connection.close().map_err(|(_, error)| translate(&error)),
+            Some(connection) => {
+                // SQLite does this at the last close too, but keeps to itself what went wrong.
+                let folded = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+                let closed = connection.close().map_err(|(_, error)| error);
+                match folded.and(closed) {
+                    // Somebody else is reading, or folds: then it is not ours to do.
+                    Err(error) if !is_transient(&error) => Err(translate(&error)),
+                    _ => Ok(()),
+                }
+            }
         }
+    }
+
+    /// A connection in place of one that was given up.
+    fn reopen(&self) -> Result<Connection> {
+        if let Some(place) = &self.place {
+            place.look()?;
+        }
+        let connection = self.source.open(Role::Writer).map_err(|error| translate(&error))?;
+        if !self.source.in_memory {
+            // WAL is known from the file, the other modes by each connection.
+            connection
+                .query_row(&format!("PRAGMA journal_mode = {}", self.journal_mode), [], |_| Ok(()))
+                .map_err(|error| translate(&error))?;
+        }
+        Ok(connection)
     }
 
     /// Runs `work` in a write transaction, alone.
     fn transaction<T>(&self, metrics: &Metrics, mut work: impl FnMut(&Connection) -> Result<T>) -> Result<T> {
-        let mut place = match self.connection.try_lock() {
-            Some(place) => place,
-            None => self.connection.try_lock_for(call::remaining()).ok_or_else(|| {
-                let message = format!(
-                    "other threads were writing for all of the {:?} that the call may take; \
-                     append in batches, or raise the timeout",
-                    call::timeout()
-                );
-                Error::new(Status::Busy, message)
-            })?,
-        };
+        self.connection.with(|place| self.transaction_in(place, metrics, &mut work)).unwrap_or_else(|| {
+            let message = format!(
+                "other threads were writing for all of the {:?} that the call may take; \
+                 append in batches, or raise the timeout",
+                call::timeout()
+            );
+            Err(Error::new(Status::Busy, message))
+        })
+    }
+
+    fn transaction_in<T>(
+        &self,
+        place: &mut Option<Connection>,
+        metrics: &Metrics,
+        work: &mut impl FnMut(&Connection) -> Result<T>,
+    ) -> Result<T> {
         let _turn = match &self.turns {
-            Some(turns) => Some(turns.try_write_for(call::remaining()).ok_or_else(no_turn)?),
+            Some(turns) => Some(turns.pass().ok_or_else(no_turn)?),
             None => None,
         };
         // Taken out while it is in use: a panic drops it, and SQLite rolls back.
@@ -96,10 +136,10 @@ impl Writer {
             Some(connection) => connection,
             None => {
                 metrics.writer_resets.add(1);
-                self.source.open(Role::Writer).map_err(|error| translate(&error))?
+                self.reopen()?
             }
         };
-        let result = attempt(&connection, &mut work);
+        let result = attempt(&connection, work);
         if connection.is_autocommit() {
             *place = Some(connection);
         }
@@ -130,7 +170,9 @@ fn attempt<T>(connection: &Connection, work: &mut impl FnMut(&Connection) -> Res
 }
 
 fn insert(connection: &Connection, batch: &Batch<'_>) -> Result<Appended> {
-    const INSERT: &str = "INSERT INTO ledger (id, timestamp, node_id, features, confidence, created_at)
+    // What a table says about conflicts does not hold where the statement says something itself.
+    const INSERT: &str =
+        "INSERT OR ABORT INTO ledger (id, timestamp, node_id, features, confidence, created_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
     let mut statement = connection.prepare_cached(INSERT).map_err(|error| translate(&error))?;
     #[allow(clippy::cast_possible_truncation)] // Whole seconds, as CURRENT_TIMESTAMP has them.
@@ -149,10 +191,11 @@ fn insert(connection: &Connection, batch: &Batch<'_>) -> Result<Appended> {
             created_at
         ]);
         match done {
-            Ok(_) => {
+            Ok(1) => {
                 appended.count += 1;
                 id = id.checked_add(1).ok_or_else(full)?;
             }
+            Ok(_) => return Err(Error::new(Status::Corrupt, "SQLite did not insert the entry")),
             Err(error) if is_duplicate(&error) => {
                 appended.existing_id = existing(connection, batch, index, first_id)?;
             }
@@ -254,10 +297,15 @@ impl Deletion {
 
     /// Raises the retention mark and deletes the rows, at most a step's worth; how many.
     fn step(self, connection: &Connection) -> Result<i64> {
-        self.delete(connection).map_err(|error| translate(&error))
+        self.delete(connection).map_err(|error| translate(&error))?.ok_or_else(|| {
+            let message =
+                "deleting the entries would change other rows, by a foreign key that another program added";
+            Error::new(Status::Corrupt, message)
+        })
     }
 
-    fn delete(self, connection: &Connection) -> rusqlite::Result<i64> {
+    /// `None` where more changed than was asked for.
+    fn delete(self, connection: &Connection) -> rusqlite::Result<Option<i64>> {
         let (select, bound, cutoff) = match self {
             Deletion::BeforeTimestamp(timestamp) => (
                 "SELECT id FROM ledger WHERE timestamp < ?1 ORDER BY timestamp LIMIT ?2",
@@ -273,8 +321,9 @@ impl Deletion {
             .query_map(params![bound, CLEANUP_STEP], |row| row.get::<_, i64>(0))?
             .collect::<rusqlite::Result<Vec<i64>>>()?;
         let Some(largest) = ids.iter().max() else {
-            return Ok(0);
+            return Ok(Some(0));
         };
+        let before = connection.total_changes();
         connection
             .prepare_cached(
                 "INSERT INTO simledger_retention VALUES (1, ?1, ?2) ON CONFLICT (singleton) DO UPDATE SET
@@ -287,19 +336,32 @@ impl Deletion {
             hooks::point("writer.delete");
             delete.execute([id])?;
         }
-        Ok(i64::try_from(ids.len()).unwrap_or(i64::MAX))
+        // The mark, the rows, and nothing else: no foreign key that another program added took
+        // entries along that the mark does not cover.
+        let expected = ids.len() as u64 + 1;
+        Ok((connection.total_changes() - before == expected)
+            .then_some(i64::try_from(ids.len()).unwrap_or(i64::MAX)))
     }
 }
 
-/// The time on the ledger's clock.
+/// The time on the ledger's clock: the system's, or the newest timestamp of a valid entry.
 fn now_of(connection: &Connection) -> Result<f64> {
-    let sql = "SELECT (SELECT value FROM simledger_settings WHERE name = 'clock'), (SELECT max(timestamp) FROM ledger)";
-    let (clock, newest) = connection
-        .prepare_cached(sql)
-        .and_then(|mut statement| {
-            statement.query_row([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, Option<f64>>(1)?)))
-        })
-        .map_err(|error| translate(&error))?;
-    // Without an entry there is nothing to be older than anything.
-    Ok(if clock == "simulated" { newest.unwrap_or(f64::NEG_INFINITY) } else { utc::now() })
+    let clock = "SELECT value FROM simledger_settings WHERE name = 'clock'";
+    let newest = format!("SELECT {} FROM ledger ORDER BY timestamp DESC", rows::COLUMNS);
+    (|| {
+        let clock = connection.prepare_cached(clock)?.query_row([], |row| row.get::<_, String>(0))?;
+        if clock != "simulated" {
+            return Ok(utc::now());
+        }
+        let mut statement = connection.prepare_cached(&newest)?;
+        let mut found = statement.query([])?;
+        while let Some(row) = found.next()? {
+            if let Ok(entry) = rows::decode(row) {
+                return Ok(entry.timestamp);
+            }
+        }
+        // Without an entry there is nothing to be older than anything.
+        Ok(f64::NEG_INFINITY)
+    })()
+    .map_err(|error: rusqlite::Error| translate(&error))
 }
