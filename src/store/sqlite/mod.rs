@@ -86,7 +86,7 @@ impl SqliteStore {
         let sql = |error: rusqlite::Error| translate(&error);
         // Opened here and not by the pool, so that whatever is wrong is said at once.
         let role = if source.read_only { Role::Reader } else { Role::Writer };
-        let mut first = source.open(role).map_err(|error| unopened(&error, source.read_only))?;
+        let mut first = source.open(role).map_err(|error| unopened(error, source.read_only))?;
         if source.read_only {
             if schema::inspect(&first)? == schema::Kind::Empty {
                 return Err(Error::new(
@@ -227,8 +227,8 @@ const UNWRITABLE: &str =
     "the file or its folder cannot be written; open it with read_only = true, or change the rights";
 
 /// Why the first connection to a file could not be opened, as far as SQLite tells.
-fn unopened(error: &rusqlite::Error, read_only: bool) -> Error {
-    let error = translate(error);
+fn unopened(error: rusqlite::Error, read_only: bool) -> Error {
+    let error = schema::not_ours(error);
     let message = match (error.status(), read_only) {
         (Status::ReadOnly | Status::Io, true) => {
             "SQLite keeps two files beside a ledger in WAL mode (-wal and -shm), for readers as well: make its folder \

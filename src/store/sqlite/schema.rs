@@ -314,7 +314,7 @@ fn incompatible(why: &str) -> Error {
 }
 
 /// Errors while finding out what a file is: what is no database at all is said clearly.
-fn not_ours(error: rusqlite::Error) -> Error {
+pub(super) fn not_ours(error: rusqlite::Error) -> Error {
     let error = translate(&error);
     if error.sqlite_code() & 0xff == rusqlite::ffi::SQLITE_NOTADB {
         return incompatible("it is not a SQLite database").with_sqlite_code(error.sqlite_code());
