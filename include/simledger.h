@@ -343,7 +343,7 @@ int64_t simledger_error_entry_id(const simledger_error *error);
 int64_t simledger_error_work_done(const simledger_error *error);
 
 /**
- * SQLite's extended result code (https://sqlite.org/rescode.html); 0 where it had no part in it.
+ * SQLite's extended result code (<https://sqlite.org/rescode.html>); 0 where it had no part in it.
  */
 int32_t simledger_error_sqlite_code(const simledger_error *error);
 

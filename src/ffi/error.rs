@@ -100,7 +100,7 @@ pub unsafe extern "C" fn simledger_error_work_done(error: *const simledger_error
     unsafe { of(error, 0, |shown| shown.error.work_done()) }
 }
 
-/// SQLite's extended result code (https://sqlite.org/rescode.html); 0 where it had no part in it.
+/// SQLite's extended result code (<https://sqlite.org/rescode.html>); 0 where it had no part in it.
 ///
 /// # Safety
 /// `error` is NULL or an error that was not freed.
