@@ -3,11 +3,11 @@
 //! Every function does the same four things: it sets its results to nothing, checks and converts
 //! its arguments, calls the safe API, and hands the result out. Rules that hold for all of them:
 //!
-//! - **Nothing crosses**: each body runs inside [`guard::guard`], which turns errors into statuses
+//! - **Nothing crosses**: each body runs inside `guard`, which turns errors into statuses
 //!   and error objects, and catches panics.
-//! - **Who owns what** is said once, in [`own`]: which Rust type stands behind each opaque C type,
+//! - **Who owns what** is said once, in `own`: which Rust type stands behind each opaque C type,
 //!   and how it becomes a pointer and back.
-//! - **Ledger handles are no addresses** ([`handle`]): a stale or made-up one is a clean error.
+//! - **Ledger handles are no addresses** (`handle`): a stale or made-up one is a clean error.
 
 #![allow(non_camel_case_types)] // The names of C.
 

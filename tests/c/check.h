@@ -104,11 +104,12 @@ static inline void check_error(const char *file, int line, const char *call,
     _exit(1);
 }
 
-/* A configuration with these keys and values, up to END. */
+/* A configuration with this path, and these keys and values up to END. */
 #define END ((const char *)NULL)
 
-static inline simledger_config *config_from(va_list keys) {
+static inline simledger_config *config_from(const char *path, va_list keys) {
     simledger_config *config = simledger_config_new();
+    CHECK_OK(simledger_config_set(config, "path", 4, path, NUL_TERMINATED, &error));
     const char *key;
     while ((key = va_arg(keys, const char *)) != NULL) {
         const char *value = va_arg(keys, const char *);
@@ -117,21 +118,20 @@ static inline simledger_config *config_from(va_list keys) {
     return config;
 }
 
-static inline simledger_config *config_with(const char *nothing, ...) {
+static inline simledger_config *config_with(const char *path, ...) {
     va_list keys;
-    va_start(keys, nothing);
-    simledger_config *config = config_from(keys);
+    va_start(keys, path);
+    simledger_config *config = config_from(path, keys);
     va_end(keys);
     return config;
 }
 
-/* A ledger with these keys and values, up to END. */
+/* A ledger with them. */
 static inline simledger_ledger *open_with(const char *path, ...) {
     va_list keys;
     va_start(keys, path);
-    simledger_config *config = config_from(keys);
+    simledger_config *config = config_from(path, keys);
     va_end(keys);
-    CHECK_OK(simledger_config_set(config, "path", NUL_TERMINATED, path, NUL_TERMINATED, &error));
     simledger_ledger *ledger = NULL;
     CHECK_OK(simledger_open(config, &ledger, &error));
     simledger_config_free(config);
