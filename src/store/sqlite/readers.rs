@@ -85,7 +85,9 @@ impl Readers {
     pub fn ends(&self, connection: &Connection) -> Result<Ends> {
         let snapshot = Snapshot::begin(connection)?;
         let first = one(connection, "SELECT min(id) FROM ledger WHERE id > 0")?.unwrap_or(0);
-        let last = self.mark(connection)?.max(last_row(connection)?);
+        // What another program deleted was there all the same: SQLite's own record knows.
+        let given = one(connection, "SELECT seq FROM sqlite_sequence WHERE name = 'ledger'")?.unwrap_or(0);
+        let last = self.mark(connection)?.max(last_row(connection)?).max(given);
         snapshot.end();
         Ok(Ends { first, last })
     }
