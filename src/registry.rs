@@ -19,6 +19,7 @@ struct Registry {
     slots: HashMap<FileId, Arc<Slot>>,
     /// Files that the parent had open when it forked this process.
     inherited: HashSet<FileId>,
+    _parents: Option<&'static Registry>,
 }
 
 /// A file that is open, or is being opened or closed.
@@ -145,15 +146,15 @@ fn with_registry<T>(work: impl FnOnce(&mut Registry) -> T) -> T {
         let open = parents.slots.iter().filter(|(_, slot)| slot.tenants.load(Ordering::Relaxed) > 0);
         let open = open.map(|(id, _)| *id);
         let inherited = parents.inherited.iter().copied().chain(open).collect();
-        *place = Some(Registry::new(epoch, inherited));
-        // What the parent had is the parent's: it must not be closed here.
-        std::mem::forget(parents);
+        // What the parent had is the parent's: it must not be closed here, and so stays for ever.
+        let parents: &'static Registry = Box::leak(Box::new(parents));
+        *place = Some(Registry { inherited, _parents: Some(parents), ..Registry::new(epoch) });
     }
-    work(place.get_or_insert_with(|| Registry::new(epoch, HashSet::new())))
+    work(place.get_or_insert_with(|| Registry::new(epoch)))
 }
 
 impl Registry {
-    fn new(epoch: u64, inherited: HashSet<FileId>) -> Registry {
-        Registry { epoch, slots: HashMap::new(), inherited }
+    fn new(epoch: u64) -> Registry {
+        Registry { epoch, slots: HashMap::new(), inherited: HashSet::new(), _parents: None }
     }
 }
