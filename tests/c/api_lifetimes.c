@@ -4,7 +4,8 @@
 
 static void entries_and_results_outlive_the_ledger(void) {
     simledger_ledger *ledger = open_in_memory();
-    for (int i = 1; i <= 3; i++) append(ledger, i, "node-7");
+    for (int i = 1; i <= 3; i++)
+        append(ledger, i, "node-7");
     simledger_entries *all = read_all(ledger);
     simledger_entry *second = NULL;
     CHECK_OK(simledger_get_by_id(ledger, 2, &second, &error));
@@ -31,7 +32,8 @@ static void entries_and_results_outlive_the_ledger(void) {
 
 static void retained_entries_outlive_results_and_each_other(void) {
     simledger_ledger *ledger = open_in_memory();
-    for (int i = 1; i <= 3; i++) append(ledger, i, "node-7");
+    for (int i = 1; i <= 3; i++)
+        append(ledger, i, "node-7");
     simledger_entries *all = read_all(ledger);
     simledger_entry *first = simledger_entry_retain(simledger_entries_get(all, 0));
     simledger_entry *third = simledger_entry_retain(simledger_entries_get(all, 2));
@@ -137,7 +139,8 @@ static void handles_are_not_used_again(void) {
     const int rounds = times(MOST, 300);
     simledger_ledger *stays = open_with("stays.db", END);
     for (int i = 0; i < rounds; i++) {
-        /* One more handle of an open file costs little; now and then a whole ledger comes and goes. */
+        /* One more handle of an open file costs little; now and then a whole ledger comes and goes.
+         */
         simledger_ledger *ledger = open_with(i % 50 == 0 ? ":memory:" : "stays.db", END);
         seen[i] = (uintptr_t)ledger;
         close_ledger(ledger);
@@ -146,7 +149,8 @@ static void handles_are_not_used_again(void) {
         CHECK(simledger_close((simledger_ledger *)seen[i], NULL) == SIMLEDGER_CLOSED);
     }
     qsort(seen, (size_t)rounds, sizeof *seen, by_address);
-    for (int i = 1; i < rounds; i++) CHECK(seen[i] != seen[i - 1]);
+    for (int i = 1; i < rounds; i++)
+        CHECK(seen[i] != seen[i - 1]);
     CHECK(count_of(stays) == 0);
     close_ledger(stays);
 }
@@ -158,10 +162,13 @@ static void many_ledgers_are_open_at_once(void) {
     const int open = times(MOST, 300);
     for (int i = 0; i < open; i++) {
         ledgers[i] = open_with(i % 2 ? "many.db" : ":memory:", END);
-        if (i % 2 == 0) append(ledgers[i], i, "node-7");
+        if (i % 2 == 0)
+            append(ledgers[i], i, "node-7");
     }
-    for (int i = 0; i < open; i++) CHECK(count_of(ledgers[i]) == (i % 2 == 0));
-    for (int i = 0; i < open; i++) close_ledger(ledgers[i]);
+    for (int i = 0; i < open; i++)
+        CHECK(count_of(ledgers[i]) == (i % 2 == 0));
+    for (int i = 0; i < open; i++)
+        close_ledger(ledgers[i]);
     for (int i = 0; i < open; i++) {
         CHECK(simledger_close(ledgers[i], NULL) == SIMLEDGER_CLOSED);
     }

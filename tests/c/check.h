@@ -1,5 +1,5 @@
-/* What the C tests share. Each test is one program; it ends at the first thing that is not as it should
- * be, and says where.
+/* What the C tests share. Each test is one program; it ends at the first thing that is not as it
+ * should be, and says where.
  *
  *     CHECK(count == 3);
  *     CHECK_OK(simledger_count(ledger, &count, &error));
@@ -30,7 +30,8 @@
 
 #define CHECK(condition)                                                                           \
     do {                                                                                           \
-        if (!(condition)) check_failed(__FILE__, __LINE__, #condition);                            \
+        if (!(condition))                                                                          \
+            check_failed(__FILE__, __LINE__, #condition);                                          \
     } while (0)
 
 #define CHECK_TEXT(text, expected) check_text(__FILE__, __LINE__, text, expected)
@@ -47,8 +48,8 @@
         CHECK(error == NULL);                                                                      \
     } while (0)
 
-/* The call ends with this status, and its error names this field ("" for none) and says these words.
- * NULL for either: whatever it is. */
+/* The call ends with this status, and its error names this field ("" for none) and says these
+ * words. NULL for either: whatever it is. */
 #define CHECK_FAILS(expected, field, words, call)                                                  \
     do {                                                                                           \
         simledger_error *error = GARBAGE_POINTER(simledger_error);                                 \
@@ -66,7 +67,8 @@ static inline void check_failed(const char *file, int line, const char *what) {
 }
 
 static inline void check_text(const char *file, int line, const char *text, const char *expected) {
-    if (text != NULL && strcmp(text, expected) == 0) return;
+    if (text != NULL && strcmp(text, expected) == 0)
+        return;
     fprintf(stderr, "%s:%d: is      %s\n", file, line, text != NULL ? text : "NULL");
     fprintf(stderr, "%s:%d: must be %s\n", file, line, expected);
     fflush(NULL);
@@ -76,7 +78,8 @@ static inline void check_text(const char *file, int line, const char *text, cons
 static inline void check_status(const char *file, int line, const char *call,
                                 simledger_status status, simledger_status expected,
                                 const simledger_error *error) {
-    if (status == expected) return;
+    if (status == expected)
+        return;
     fprintf(stderr, "%s:%d: %s is %s and must be %s\n", file, line, call,
             simledger_status_name(status), simledger_status_name(expected));
     if (error != NULL && error != GARBAGE_POINTER(simledger_error)) {
@@ -96,7 +99,8 @@ static inline void check_error(const char *file, int line, const char *call,
         (words == NULL || strstr(message, words) != NULL)) {
         return;
     }
-    fprintf(stderr, "%s:%d: the error of %s must have %s, \"%s\" and \"%s\", and has %s, \"%s\": %s\n",
+    fprintf(stderr,
+            "%s:%d: the error of %s must have %s, \"%s\" and \"%s\", and has %s, \"%s\": %s\n",
             file, line, call, simledger_status_name(status), field != NULL ? field : "(any)",
             words != NULL ? words : "(any)", simledger_status_name(simledger_error_status(error)),
             simledger_error_field(error), message);

@@ -26,7 +26,8 @@ static inline void check_every_call(simledger_ledger *ledger, simledger_status e
     CHECK_NUMBER(simledger_append(ledger, 77, "n", 1, "{}", 2, 0.5, &number, &error));
     CHECK_NUMBER(simledger_append_many_json(ledger, JSON, NUL_TERMINATED, &number, &size, &error));
     CHECK(size == 0);
-    CHECK_FAILS(expected, NULL, NULL, simledger_validate_json(ledger, JSON, NUL_TERMINATED, &error));
+    CHECK_FAILS(expected, NULL, NULL,
+                simledger_validate_json(ledger, JSON, NUL_TERMINATED, &error));
     CHECK_ENTRIES(simledger_poll_since(ledger, 0, 1, &entries, &error));
     CHECK_ENTRIES(simledger_read_all(ledger, &entries, &error));
     CHECK_ENTRIES(simledger_read_by_node(ledger, "n", 1, 1, &entries, &error));

@@ -1,4 +1,5 @@
-/* A fork from inside a log callback: the child finds itself in the middle of a call that is not its own. */
+/* A fork from inside a log callback: the child finds itself in the middle of a call that is not its
+ * own. */
 #include "check.h"
 #include <sys/wait.h>
 
@@ -6,13 +7,15 @@ static pid_t child = -1;
 
 static void fork_once(int32_t level, const char *message, size_t len, void *user_data) {
     (void)level, (void)message, (void)len, (void)user_data;
-    if (child == -1) child = fork();
+    if (child == -1)
+        child = fork();
 }
 
 int main(void) {
     simledger_config *config = simledger_config_new();
     simledger_ledger *ledger = GARBAGE_POINTER(simledger_ledger);
-    CHECK_OK(simledger_config_set(config, "path", NUL_TERMINATED, "ledger.db", NUL_TERMINATED, &error));
+    CHECK_OK(
+        simledger_config_set(config, "path", NUL_TERMINATED, "ledger.db", NUL_TERMINATED, &error));
     CHECK_OK(simledger_config_set_log(config, SIMLEDGER_LOG_INFO, fork_once, NULL, NULL, &error));
     simledger_error *error = NULL;
     const simledger_status status = simledger_open(config, &ledger, &error);

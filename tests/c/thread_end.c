@@ -1,5 +1,5 @@
-/* Calls from where a thread has almost ended: the destructors of its keys, which is where finalizers of
- * other languages run. The log loses lines there, and nothing else. */
+/* Calls from where a thread has almost ended: the destructors of its keys, which is where
+ * finalizers of other languages run. The log loses lines there, and nothing else. */
 #include "check.h"
 #include <pthread.h>
 
@@ -22,7 +22,8 @@ static void at_the_end(void *argument) {
 }
 
 static void *thread(void *argument) {
-    /* This thread has logged before, so that what it keeps for the log is there, and gone at its end. */
+    /* This thread has logged before, so that what it keeps for the log is there, and gone at its
+     * end. */
     CHECK_OK(simledger_cleanup(ledger, 1e9, NULL, &error));
     CHECK(pthread_setspecific(key, argument) == 0);
     return NULL;
@@ -30,8 +31,10 @@ static void *thread(void *argument) {
 
 int main(void) {
     simledger_config *config = simledger_config_new();
-    CHECK_OK(simledger_config_set(config, "path", NUL_TERMINATED, "ledger.db", NUL_TERMINATED, &error));
-    CHECK_OK(simledger_config_set_log(config, SIMLEDGER_LOG_DEBUG, ignore_line, NULL, NULL, &error));
+    CHECK_OK(
+        simledger_config_set(config, "path", NUL_TERMINATED, "ledger.db", NUL_TERMINATED, &error));
+    CHECK_OK(
+        simledger_config_set_log(config, SIMLEDGER_LOG_DEBUG, ignore_line, NULL, NULL, &error));
     CHECK_OK(simledger_open(config, &ledger, &error));
     CHECK_OK(simledger_append_json(
         ledger, "{\"timestamp\":4e9,\"node_id\":\"early\",\"features\":{},\"confidence\":1}",

@@ -1,10 +1,12 @@
-/* What the generated program stands on: valid objects for each call, and what is checked after it. */
+/* What the generated program stands on: valid objects for each call, and what is checked after it.
+ */
 #include <simledger.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* What results hold before a call. As an address it is none, so that a call that reads it ends there. */
+/* What results hold before a call. As an address it is none, so that a call that reads it ends
+ * there. */
 #define GARBAGE 0x6767676767676761
 
 static const char *current = "";
@@ -29,7 +31,8 @@ static struct {
 
 static void must(simledger_status status, simledger_status expected) {
     if (status != expected) {
-        fprintf(stderr, "%s: no valid objects for it: %s\n", current, simledger_status_name(status));
+        fprintf(stderr, "%s: no valid objects for it: %s\n", current,
+                simledger_status_name(status));
         exit(2);
     }
 }
@@ -42,7 +45,8 @@ static void begin(const char *name) {
     must(simledger_append(valid.ledger, 1, "node", 4, "{}", 2, 0.5, NULL, NULL), SIMLEDGER_OK);
     must(simledger_read_all(valid.ledger, &valid.entries, NULL), SIMLEDGER_OK);
     valid.entry = simledger_entries_get(valid.entries, 0);
-    must(simledger_append(valid.ledger, 1, "node", 4, "{}", 2, 0.5, NULL, &valid.failure), SIMLEDGER_DUPLICATE);
+    must(simledger_append(valid.ledger, 1, "node", 4, "{}", 2, 0.5, NULL, &valid.failure),
+         SIMLEDGER_DUPLICATE);
 }
 
 static void end(void) {
