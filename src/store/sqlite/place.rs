@@ -39,15 +39,17 @@ impl Place {
     pub fn find(path: &str) -> Result<Option<Place>> {
         let metadata = match fs::metadata(path) {
             Ok(metadata) => metadata,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                if fs::symlink_metadata(path).is_ok() {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => match fs::symlink_metadata(path) {
+                Err(_) => return Ok(None),
+                // Somebody has just made it.
+                Ok(metadata) if !metadata.is_symlink() => metadata,
+                Ok(_) => {
                     let message = format!(
                         "\"{path}\" is a symbolic link to a file that does not exist; create the file, or remove the link"
                     );
                     return Err(Error::new(Status::Io, message).with_field("path"));
                 }
-                return Ok(None);
-            }
+            },
             Err(error) => return Err(io(path, &error)),
         };
         if !metadata.is_file() {
@@ -114,4 +116,22 @@ impl Place {
 
 fn io(path: &str, error: &std::io::Error) -> Error {
     Error::new(Status::Io, format!("\"{path}\": {error}")).with_field("path")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_made_at_this_moment_is_there_or_not_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |index: usize| folder.path().join(index.to_string()).to_str().unwrap().to_string();
+        std::thread::scope(|scope| {
+            scope.spawn(|| (0..5000).for_each(|index| fs::write(path(index), "").unwrap()));
+            for index in 0..5000 {
+                let path = path(index);
+                while Place::find(&path).unwrap().is_none() {}
+            }
+        });
+    }
 }
