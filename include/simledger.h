@@ -12,6 +12,8 @@
  *     on success, and to NULL or 0 on failure. The last argument is `simledger_error **error`: see
  *     simledger_error. Functions that return a value cannot fail: for NULL, or out of range, they
  *     return 0, NULL or "" as each says.
+ *     Read `error` after the call has returned: in `check(simledger_count(l, &n, &error), error)` C may
+ *     take its value before the call.
  *
  * Strings
  *     In: a pointer and a length in bytes, or SIMLEDGER_NUL_TERMINATED as length; UTF-8, lent for the
