@@ -12,8 +12,10 @@
  *     on success, and to NULL or 0 on failure. The last argument is `simledger_error **error`: see
  *     simledger_error. Functions that return a value cannot fail: for NULL, or out of range, they
  *     return 0, NULL or "" as each says.
- *     Read `error` after the call has returned: in `check(simledger_count(l, &n, &error), error)` C may
- *     take its value before the call.
+ *     Begin with `simledger_error *error = NULL`, and free what a failure left there before the next
+ *     call overwrites it. Read `error` only after the call has returned: in
+ *     `check(simledger_count(l, &n, &error), error)` C may take its value before the call, and so an
+ *     error of an earlier one that may be freed. Assign the status first.
  *
  * Strings
  *     In: a pointer and a length in bytes, or SIMLEDGER_NUL_TERMINATED as length; UTF-8, lent for the
@@ -177,6 +179,7 @@ typedef void (*simledger_drop_callback)(void *user_data);
 
 /**
  * The time given for waiting passed and nothing came. An outcome: comes without an error object.
+ * No function of this version waits for entries.
  */
 #define SIMLEDGER_TIMEOUT 2
 
@@ -360,7 +363,7 @@ bool simledger_error_retryable(const simledger_error *error);
 void simledger_error_free(simledger_error *error);
 
 /**
- * A new configuration: the defaults.
+ * A new configuration: the defaults. Never NULL.
  *
  * Any thread. Free it with `simledger_config_free`; ledgers that were opened with it do not need
  * it any more.
@@ -394,10 +397,13 @@ void simledger_config_free(simledger_config *config);
  * | `query_cache_size` | `32` | by-node results kept in memory; 0: none |
  * | `cache_ttl` | `300` | seconds that a cache keeps what nobody asks for; answers are never stale, whatever it is |
  * | `unique` | `timestamp_node_id` | one entry for each timestamp and node, or `none`: any number |
- * | `clock` | `wall` | what age counts from in a cleanup: the system's clock, or `simulated`: the newest timestamp |
+ * | `clock` | `wall` | what age counts from in a cleanup: the system's clock, or `simulated`: the newest timestamp (for simulated time) |
  * | `guards` | `on` | triggers in the file that keep other programs from changing entries; `off` leaves them out |
  * | `commit` | `sqlite` | how an append is made durable: a transaction of SQLite |
  * | `profile` | `default` | `high_throughput`: max_connections 20, timeout 60, cache_size 50000 (up to 20 times 50 MB); `low_latency`: max_connections 5, timeout 10, synchronous_mode OFF (a power cut may damage the file) |
+ *
+ * Booleans are `true`, `yes`, `on`, `1` or `false`, `no`, `off`, `0`; the case of letters does not
+ * matter, in named values neither.
  *
  * What is set by key wins over the profile, whatever the order of the calls. `unique`, `clock`,
  * `guards` and `commit` are settled in the file when it is created; `journal_mode`,
@@ -506,7 +512,10 @@ simledger_status simledger_shutdown(simledger_error **error);
  * (a string that is not blank, at most 1024 bytes), `features` (an object or an array, kept as
  * compact text, numbers digit for digit) and `confidence` (a number from 0 to 1). Other keys are
  * ignored unless `strict_fields` is set. Duplicate keys, lone surrogates, more than
- * `entry_bytes_max` bytes or `features_depth_max` levels are INVALID_ENTRY.
+ * `entry_bytes_max` bytes or `features_depth_max` levels are INVALID_ENTRY. Byte positions in
+ * messages count from 0, from the start of the text that was passed.
+ *
+ * A duplicate is one of an entry that is there: what cleanup removed may be appended again.
  *
  * - `json`: UTF-8, lent for the call, `json_len` bytes long or `SIMLEDGER_NUL_TERMINATED`.
  * - `id`: gets the id of the entry, from 1; 0 on failure. May be NULL.
@@ -584,10 +593,15 @@ simledger_status simledger_validate_json(simledger_ledger *ledger,
  * What is new: the entries above `last_seen_id`, in the order of their ids. The next poll goes on
  * from `simledger_entries_position`. Nothing new is OK with no entries.
  *
+ * Gives every entry, the caller's own too. Returns at once and never waits for entries: do other
+ * work between two polls; a poll that finds nothing costs some microseconds.
+ *
  * Ids become visible in order: whoever has seen an id will never later see a smaller one that is
  * new. All that was acknowledged before the call began, in any process, is seen.
  *
- * - `last_seen_id`: 0, or the position of an earlier result.
+ * - `last_seen_id`: 0, or the position of an earlier result. One above `simledger_last_id` is OK and
+ *   gives nothing until the ledger has grown past it: a program that keeps positions from one run
+ *   to the next compares the two, in case the file is another one.
  * - `limit`: most entries, from 1; `SIMLEDGER_NO_LIMIT` for all. Fewer come where they would take
  *   more than `result_bytes_max`.
  * - `entries`: gets the result, yours until `simledger_entries_free`; NULL on failure.
@@ -695,6 +709,9 @@ int64_t simledger_entries_position(const simledger_entries *entries);
 /**
  * Whether cleanup removed entries after the poll's `last_seen_id`: then the largest id that it
  * ever removed, else 0. So nothing is missed in silence. 0 for NULL.
+ *
+ * A mark and not a count: any ids up to it may be missing, also between the entries of the result
+ * and after them. Each poll that begins below the mark reports it.
  */
 int64_t simledger_entries_gap_before(const simledger_entries *entries);
 
@@ -778,6 +795,9 @@ void simledger_entry_free(simledger_entry *entry);
  * Deletes entries whose timestamp is more than `max_age_seconds` behind the ledger's clock: the
  * system's, or with `clock = simulated` the newest timestamp in the ledger.
  *
+ * **Where timestamps are simulated time, set `clock` to `simulated` before the file is first
+ * created**: by the system's clock everything that happened at second 5 is decades old, and goes.
+ *
  * The only way entries ever go. Pollers that had not seen them are told
  * (`simledger_entries_gap_before`), and ids are never used again. Works in transactions of at most
  * 1,000 entries, between which others append.
@@ -829,10 +849,19 @@ simledger_status simledger_cleanup_before_id(simledger_ledger *ledger,
 simledger_status simledger_invalidate_caches(simledger_ledger *ledger, simledger_error **error);
 
 /**
- * The numbers of a ledger as a JSON object, name by name: `entries_appended`,
- * `duplicates_ignored`, `entries_deleted`, `rows_skipped`, `busy`, `entry_cache_hits`,
- * `entry_cache_misses`, `query_cache_hits`, `query_cache_misses`, `writer_resets`. They count what
- * all handles of the file did in this process since the first was opened. More names may come.
+ * The numbers of a ledger as a JSON object. They count what all handles of the file did in this
+ * process since the first was opened. More names may come.
+ *
+ * | name | what it counts |
+ * |---|---|
+ * | `entries_appended` | entries appended |
+ * | `duplicates_ignored` | entries left out, equal ones being there (`on_duplicate = ignore`) |
+ * | `entries_deleted` | entries that cleanup deleted |
+ * | `rows_skipped` | rows of other programs that reads skipped, being no valid entries |
+ * | `busy` | calls that ended with BUSY |
+ * | `entry_cache_hits`, `entry_cache_misses` | `simledger_get_by_id` from memory, and from the file (entries that are not there too) |
+ * | `query_cache_hits`, `query_cache_misses` | `simledger_read_by_node` from memory, and from the file |
+ * | `writer_resets` | times the writing connection was opened anew after a defect inside it |
  *
  * - `json`: gets the text, yours until `simledger_string_free`; NULL on failure.
  * - `json_len`: gets its length in bytes; 0 on failure. May be NULL.

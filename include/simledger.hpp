@@ -12,7 +12,8 @@
  * Who owns what. Ledger, Config and Entries own one object each, and can be moved but not copied.
  * Entries and Entry outlive the ledger they came from. EntryView, and every std::string_view that
  * is returned, is borrowed and lives as long as the object it was asked from; an Entry made from an
- * EntryView stays. Texts passed in are needed only during the call.
+ * EntryView stays. Texts passed in are needed only during the call. A Ledger that was moved from is
+ * closed: its calls throw SIMLEDGER_INVALID_ARGUMENT.
  *
  * Which status becomes what. SIMLEDGER_OK is the return value. SIMLEDGER_NOT_FOUND is an empty
  * std::optional. Every other status is thrown as Error. Destructors never throw.

@@ -219,12 +219,14 @@ fn refuse(name: &str, value: &str, must: &str) -> Error {
 
 fn unknown(name: &str) -> Error {
     let names = KEYS.iter().map(|key| key.name).chain(["profile"]);
-    let nearest = names.min_by_key(|known| strsim::damerau_levenshtein(known, &excerpt(name)));
-    let message = format!(
-        "there is no configuration key \"{}\"; the nearest name is \"{}\"",
-        excerpt(name),
-        nearest.unwrap_or_default()
-    );
+    let distance = |known: &&str| strsim::damerau_levenshtein(known, &excerpt(name));
+    // A name that differs in more than half of its letters is no misspelling of it.
+    let nearest = names.min_by_key(distance).filter(|known| distance(known) * 2 <= known.len());
+    let hint = match nearest {
+        Some(nearest) => format!("the nearest name is \"{nearest}\""),
+        None => format!("the keys are {}", KEYS.iter().map(|key| key.name).collect::<Vec<_>>().join(", ")),
+    };
+    let message = format!("there is no configuration key \"{}\"; {hint}", excerpt(name));
     Error::new(Status::InvalidConfig, message).with_field(name)
 }
 
@@ -372,5 +374,7 @@ mod tests {
         assert!(config.set.is_empty(), "a refused value must not stay");
         let error = config.set("timout", "1").unwrap_err();
         assert!(error.message().contains("\"timeout\""), "{error}");
+        let error = config.set("colour", "red").unwrap_err();
+        assert!(error.message().contains("the keys are path, "), "{error}");
     }
 }

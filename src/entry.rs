@@ -83,7 +83,7 @@ impl<'a> NewEntry<'a> {
         }
         while scanner.peek().is_some() || in_array {
             let index = entries.len();
-            let at_index = |error: Error| error.with_index(index).context(format!("entry {index}"));
+            let at_index = |error: Error| error.with_index(index).context(format!("entry {index} of the batch, counted from 0"));
             let start = scanner.offset();
             let entry = entry_of(&mut scanner, limits).map_err(at_index)?;
             check_size(scanner.offset() - start, limits).map_err(at_index)?;

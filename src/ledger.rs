@@ -316,7 +316,7 @@ fn describe(engine: &Engine, settings: &Settings) -> String {
 
 fn check_limit(limit: usize) -> Result<()> {
     if limit == 0 {
-        return Err(Error::argument("limit", "limit is 0; it must be at least 1, or NO_LIMIT for all"));
+        return Err(Error::argument("limit", "limit is 0; it must be at least 1, or SIMLEDGER_NO_LIMIT for all"));
     }
     Ok(())
 }

@@ -15,7 +15,10 @@ use crate::error::Status;
 /// (a string that is not blank, at most 1024 bytes), `features` (an object or an array, kept as
 /// compact text, numbers digit for digit) and `confidence` (a number from 0 to 1). Other keys are
 /// ignored unless `strict_fields` is set. Duplicate keys, lone surrogates, more than
-/// `entry_bytes_max` bytes or `features_depth_max` levels are INVALID_ENTRY.
+/// `entry_bytes_max` bytes or `features_depth_max` levels are INVALID_ENTRY. Byte positions in
+/// messages count from 0, from the start of the text that was passed.
+///
+/// A duplicate is one of an entry that is there: what cleanup removed may be appended again.
 ///
 /// - `json`: UTF-8, lent for the call, `json_len` bytes long or `SIMLEDGER_NUL_TERMINATED`.
 /// - `id`: gets the id of the entry, from 1; 0 on failure. May be NULL.

@@ -38,7 +38,7 @@ pub type simledger_log_callback = Option<
 /// Told once that `user_data` is not used any more.
 pub type simledger_drop_callback = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
 
-/// A new configuration: the defaults.
+/// A new configuration: the defaults. Never NULL.
 ///
 /// Any thread. Free it with `simledger_config_free`; ledgers that were opened with it do not need
 /// it any more.
@@ -78,10 +78,13 @@ pub unsafe extern "C" fn simledger_config_free(config: *mut simledger_config) {
 /// | `query_cache_size` | `32` | by-node results kept in memory; 0: none |
 /// | `cache_ttl` | `300` | seconds that a cache keeps what nobody asks for; answers are never stale, whatever it is |
 /// | `unique` | `timestamp_node_id` | one entry for each timestamp and node, or `none`: any number |
-/// | `clock` | `wall` | what age counts from in a cleanup: the system's clock, or `simulated`: the newest timestamp |
+/// | `clock` | `wall` | what age counts from in a cleanup: the system's clock, or `simulated`: the newest timestamp (for simulated time) |
 /// | `guards` | `on` | triggers in the file that keep other programs from changing entries; `off` leaves them out |
 /// | `commit` | `sqlite` | how an append is made durable: a transaction of SQLite |
 /// | `profile` | `default` | `high_throughput`: max_connections 20, timeout 60, cache_size 50000 (up to 20 times 50 MB); `low_latency`: max_connections 5, timeout 10, synchronous_mode OFF (a power cut may damage the file) |
+///
+/// Booleans are `true`, `yes`, `on`, `1` or `false`, `no`, `off`, `0`; the case of letters does not
+/// matter, in named values neither.
 ///
 /// What is set by key wins over the profile, whatever the order of the calls. `unique`, `clock`,
 /// `guards` and `commit` are settled in the file when it is created; `journal_mode`,

@@ -50,6 +50,9 @@ pub unsafe extern "C" fn simledger_entries_position(entries: *const simledger_en
 /// Whether cleanup removed entries after the poll's `last_seen_id`: then the largest id that it
 /// ever removed, else 0. So nothing is missed in silence. 0 for NULL.
 ///
+/// A mark and not a count: any ids up to it may be missing, also between the entries of the result
+/// and after them. Each poll that begins below the mark reports it.
+///
 /// # Safety
 /// `entries` is NULL or a result that was not freed.
 #[unsafe(no_mangle)]

@@ -27,6 +27,9 @@ unsafe fn clean(
 /// Deletes entries whose timestamp is more than `max_age_seconds` behind the ledger's clock: the
 /// system's, or with `clock = simulated` the newest timestamp in the ledger.
 ///
+/// **Where timestamps are simulated time, set `clock` to `simulated` before the file is first
+/// created**: by the system's clock everything that happened at second 5 is decades old, and goes.
+///
 /// The only way entries ever go. Pollers that had not seen them are told
 /// (`simledger_entries_gap_before`), and ids are never used again. Works in transactions of at most
 /// 1,000 entries, between which others append.

@@ -9,10 +9,19 @@ use super::handle;
 use super::{simledger_error, simledger_ledger, simledger_status};
 use crate::error::Status;
 
-/// The numbers of a ledger as a JSON object, name by name: `entries_appended`,
-/// `duplicates_ignored`, `entries_deleted`, `rows_skipped`, `busy`, `entry_cache_hits`,
-/// `entry_cache_misses`, `query_cache_hits`, `query_cache_misses`, `writer_resets`. They count what
-/// all handles of the file did in this process since the first was opened. More names may come.
+/// The numbers of a ledger as a JSON object. They count what all handles of the file did in this
+/// process since the first was opened. More names may come.
+///
+/// | name | what it counts |
+/// |---|---|
+/// | `entries_appended` | entries appended |
+/// | `duplicates_ignored` | entries left out, equal ones being there (`on_duplicate = ignore`) |
+/// | `entries_deleted` | entries that cleanup deleted |
+/// | `rows_skipped` | rows of other programs that reads skipped, being no valid entries |
+/// | `busy` | calls that ended with BUSY |
+/// | `entry_cache_hits`, `entry_cache_misses` | `simledger_get_by_id` from memory, and from the file (entries that are not there too) |
+/// | `query_cache_hits`, `query_cache_misses` | `simledger_read_by_node` from memory, and from the file |
+/// | `writer_resets` | times the writing connection was opened anew after a defect inside it |
 ///
 /// - `json`: gets the text, yours until `simledger_string_free`; NULL on failure.
 /// - `json_len`: gets its length in bytes; 0 on failure. May be NULL.

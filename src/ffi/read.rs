@@ -53,10 +53,15 @@ unsafe fn number(
 /// What is new: the entries above `last_seen_id`, in the order of their ids. The next poll goes on
 /// from `simledger_entries_position`. Nothing new is OK with no entries.
 ///
+/// Gives every entry, the caller's own too. Returns at once and never waits for entries: do other
+/// work between two polls; a poll that finds nothing costs some microseconds.
+///
 /// Ids become visible in order: whoever has seen an id will never later see a smaller one that is
 /// new. All that was acknowledged before the call began, in any process, is seen.
 ///
-/// - `last_seen_id`: 0, or the position of an earlier result.
+/// - `last_seen_id`: 0, or the position of an earlier result. One above `simledger_last_id` is OK and
+///   gives nothing until the ledger has grown past it: a program that keeps positions from one run
+///   to the next compares the two, in case the file is another one.
 /// - `limit`: most entries, from 1; `SIMLEDGER_NO_LIMIT` for all. Fewer come where they would take
 ///   more than `result_bytes_max`.
 /// - `entries`: gets the result, yours until `simledger_entries_free`; NULL on failure.

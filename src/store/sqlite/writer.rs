@@ -258,7 +258,7 @@ fn existing(connection: &Connection, batch: &Batch<'_>, index: usize, first_id: 
 
 fn duplicate(entry: &NewEntry<'_>, id: i64, first_id: i64, index: usize, batch: &Batch<'_>) -> Error {
     let other =
-        if id >= first_id { "an earlier entry of this batch".to_string() } else { format!("entry {id}") };
+        if id >= first_id { "an earlier entry of this batch".to_string() } else { format!("the entry with id {id}") };
     let how = match batch.on_duplicate {
         OnDuplicate::Refuse => {
             "on_duplicate = ignore makes a repeated append of an equal entry succeed, and a ledger created with \
@@ -276,7 +276,7 @@ fn duplicate(entry: &NewEntry<'_>, id: i64, first_id: i64, index: usize, batch: 
     );
     let error = Error::new(Status::Duplicate, message).with_field("timestamp");
     let error = if id < first_id { error.with_entry_id(id) } else { error };
-    if batch.entries.len() > 1 { error.with_index(index).context(format!("entry {index}")) } else { error }
+    if batch.entries.len() > 1 { error.with_index(index).context(format!("entry {index} of the batch, counted from 0")) } else { error }
 }
 
 /// Which rows a cleanup deletes, with the clock read.
