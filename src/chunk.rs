@@ -1,9 +1,9 @@
 //! Entries in memory: shared, immutable chunks of them.
 //!
-//! A chunk holds some hundreds or thousands of entries in two allocations: fixed-size rows, and
-//! one text with all their strings, each followed by a NUL for C. Results are ranges of chunks and
-//! an [`Entry`] is a chunk and an index, so that neither copies anything, and both outlive the
-//! ledger they came from.
+//! A chunk holds some hundreds or thousands of entries: their numbers as columns, which can be lent
+//! to numpy and its like as they are, and one text with all their strings, each followed by a NUL
+//! for C. Results are ranges of chunks and an [`Entry`] is a chunk and an index, so that neither
+//! copies anything, and both outlive the ledger they came from.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,28 +18,45 @@ const ROWS_MAX: usize = 4096;
 /// Or this many bytes of text.
 const TEXT_BYTES_MAX: usize = 1 << 20;
 
-/// Immutable entries in a row.
+/// Immutable entries in a row, as columns.
+///
+/// Columns of one type stand behind one another in one allocation: a chunk of one entry, which is
+/// what a get makes, is then five small ones.
 pub(crate) struct Chunk {
     rows: Box<[Row]>,
+    ids: Box<[i64]>,
+    /// Timestamps, confidences, times of appending.
+    reals: Box<[f64]>,
+    /// Where the node's name begins in the text, how long it is, and the same of the features.
+    places: Box<[usize]>,
     text: Box<str>,
 }
 
 /// One entry of a chunk, with a way back to the chunk for those who hold nothing else.
 pub(crate) struct Row {
-    id: i64,
-    timestamp: f64,
-    confidence: f64,
-    created_at: f64,
-    node_id: Slice,
-    features: Slice,
+    index: usize,
     chunk: Backref<Chunk>,
 }
 
-/// Where a string stands in the text of its chunk.
-#[derive(Clone, Copy)]
-struct Slice {
-    at: u32,
-    len: u32,
+/// The entries of a chunk, column by column: `n` values in each. Strings are given by where they
+/// begin in [`Columns::text`] and how long they are; each is followed by a NUL there.
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs)] // The fields of an entry, under their names.
+pub struct Columns<'a> {
+    pub ids: &'a [i64],
+    pub timestamps: &'a [f64],
+    pub confidences: &'a [f64],
+    pub created_at: &'a [f64],
+    pub node_id_offsets: &'a [usize],
+    pub node_id_lengths: &'a [usize],
+    pub features_offsets: &'a [usize],
+    pub features_lengths: &'a [usize],
+    pub text: &'a str,
+}
+
+/// The column with this number, of `rows` values each.
+fn column<T>(columns: &[T], rows: usize, number: usize) -> &[T] {
+    &columns[rows * number..rows * (number + 1)]
 }
 
 impl Chunk {
@@ -52,8 +69,32 @@ impl Chunk {
         EntryRef { row: &self.rows[index], chunk: self }
     }
 
-    fn text(&self, slice: Slice) -> &str {
-        &self.text[slice.at as usize..slice.at as usize + slice.len as usize]
+    /// All entries, column by column.
+    pub fn columns(&self) -> Columns<'_> {
+        let (reals, places) = (
+            |number| column(&self.reals, self.len(), number),
+            |number| column(&self.places, self.len(), number),
+        );
+        Columns {
+            ids: &self.ids,
+            timestamps: reals(0),
+            confidences: reals(1),
+            created_at: reals(2),
+            node_id_offsets: places(0),
+            node_id_lengths: places(1),
+            features_offsets: places(2),
+            features_lengths: places(3),
+            text: &self.text,
+        }
+    }
+
+    fn real(&self, number: usize, index: usize) -> f64 {
+        self.reals[self.len() * number + index]
+    }
+
+    fn text(&self, number: usize, index: usize) -> &str {
+        let at = self.places[self.len() * number + index];
+        &self.text[at..at + self.places[self.len() * (number + 1) + index]]
     }
 }
 
@@ -84,37 +125,37 @@ impl<'a> EntryRef<'a> {
 
     /// Its id: the place in the ledger's order, from 1.
     pub fn id(self) -> i64 {
-        self.row.id
+        self.chunk.ids[self.row.index]
     }
 
     /// Seconds, Unix or simulated.
     pub fn timestamp(self) -> f64 {
-        self.row.timestamp
+        self.chunk.real(0, self.row.index)
     }
 
     /// The node that found it.
     pub fn node_id(self) -> &'a str {
-        self.chunk.text(self.row.node_id)
+        self.chunk.text(0, self.row.index)
     }
 
     /// What it found, as compact JSON.
     pub fn features(self) -> &'a str {
-        self.chunk.text(self.row.features)
+        self.chunk.text(2, self.row.index)
     }
 
     /// How sure it is, from 0 to 1.
     pub fn confidence(self) -> f64 {
-        self.row.confidence
+        self.chunk.real(1, self.row.index)
     }
 
     /// When it was appended, in Unix seconds; 0 where the row does not say.
     pub fn created_at(self) -> f64 {
-        self.row.created_at
+        self.chunk.real(2, self.row.index)
     }
 
     /// Bytes that the entry takes in memory.
     pub(crate) fn bytes(self) -> usize {
-        bytes_of(self.row.node_id.len as usize, self.row.features.len as usize)
+        bytes_of(self.node_id().len(), self.features().len())
     }
 
     /// Appends it as a JSON object, its features inside.
@@ -194,13 +235,17 @@ impl Fields<'_> {
 }
 
 fn bytes_of(node_id: usize, features: usize) -> usize {
-    size_of::<Row>() + node_id + features + 2
+    ROW_BYTES + node_id + features + 2
 }
+
+/// What an entry takes beside its strings.
+const ROW_BYTES: usize = size_of::<Row>() + size_of::<i64>() + 3 * size_of::<f64>() + 4 * size_of::<usize>();
 
 /// Collects entries into chunks.
 #[derive(Default)]
 pub(crate) struct ChunkBuilder {
-    rows: Vec<(Fields<'static>, Slice, Slice)>,
+    /// Fields without their strings, and where those are in the text, as in [`Chunk`].
+    rows: Vec<(Fields<'static>, [usize; 4])>,
     text: String,
     chunks: Vec<Arc<Chunk>>,
 }
@@ -214,9 +259,9 @@ impl ChunkBuilder {
         }
         self.rows.try_reserve(1).map_err(out_of_memory)?;
         self.text.try_reserve(added).map_err(out_of_memory)?;
-        let node_id = self.keep(fields.node_id)?;
-        let features = self.keep(fields.features)?;
-        self.rows.push((Fields { node_id: "", features: "", ..fields }, node_id, features));
+        let [node_id, features] = [fields.node_id, fields.features].map(|value| self.keep(value));
+        let places = [node_id, fields.node_id.len(), features, fields.features.len()];
+        self.rows.push((Fields { node_id: "", features: "", ..fields }, places));
         Ok(())
     }
 
@@ -226,14 +271,12 @@ impl ChunkBuilder {
         self.chunks
     }
 
-    fn keep(&mut self, value: &str) -> Result<Slice> {
-        // SQLite's values and the configured limits end well below 4 GiB.
-        let (Ok(at), Ok(len)) = (u32::try_from(self.text.len()), u32::try_from(value.len())) else {
-            return Err(Error::new(Status::LimitExceeded, "a value of 4 GiB or more"));
-        };
+    /// Appends a string and its NUL to the text; where it begins.
+    fn keep(&mut self, value: &str) -> usize {
+        let at = self.text.len();
         self.text.push_str(value);
         self.text.push('\0');
-        Ok(Slice { at, len })
+        at
     }
 
     fn close(&mut self) {
@@ -242,19 +285,13 @@ impl ChunkBuilder {
         }
         let rows = std::mem::take(&mut self.rows);
         let text = std::mem::take(&mut self.text).into_boxed_str();
+        let reals: [fn(&Fields<'_>) -> f64; 3] =
+            [|row| row.timestamp, |row| row.confidence, |row| row.created_at];
         self.chunks.push(Backref::cyclic(|chunk| Chunk {
-            rows: rows
-                .into_iter()
-                .map(|(fields, node_id, features)| Row {
-                    id: fields.id,
-                    timestamp: fields.timestamp,
-                    confidence: fields.confidence,
-                    created_at: fields.created_at,
-                    node_id,
-                    features,
-                    chunk: chunk(),
-                })
-                .collect(),
+            rows: (0..rows.len()).map(|index| Row { index, chunk: chunk() }).collect(),
+            ids: rows.iter().map(|(fields, _)| fields.id).collect(),
+            reals: reals.iter().flat_map(|real| rows.iter().map(|(fields, _)| real(fields))).collect(),
+            places: (0..4).flat_map(|number| rows.iter().map(move |(_, places)| places[number])).collect(),
             text,
         }));
     }

@@ -8,7 +8,7 @@ use crate::config::{Scope, Settings};
 use crate::entries::Entries;
 use crate::error::{Result, Status};
 use crate::metrics::{Counter, Metrics};
-use crate::query::Query;
+use crate::query::{Order, Query, Read};
 use crate::registry::Tenancy;
 use crate::store::sqlite::{Place, SqliteStore};
 use crate::store::{Appended, Batch, Cutoff, Ends, Store, Version};
@@ -80,7 +80,22 @@ impl Engine {
 
     /// All entries.
     pub fn all(&self, bytes_max: usize) -> Result<Entries> {
-        self.counted(self.store.read(&Query::all(bytes_max)))
+        self.counted(self.store.read(&Read::all(bytes_max)))
+    }
+
+    /// What a query asks for.
+    pub fn query(&self, query: &Query, bytes_max: usize) -> Result<Entries> {
+        self.counted(self.store.read(&Read::whole(query, bytes_max)))
+    }
+
+    /// What is new since an id and passes the filter.
+    pub fn filtered_since(&self, query: &Query, after: i64, bytes_max: usize) -> Result<Entries> {
+        self.counted(self.store.read(&Read::filtered(query, after, bytes_max)))
+    }
+
+    /// How a query would be carried out.
+    pub fn plan(&self, query: &Query) -> Result<String> {
+        self.counted(self.store.plan(&Read::whole(query, usize::MAX)))
     }
 
     /// The entry with this id.
@@ -104,7 +119,13 @@ impl Engine {
         let key = (node_id.to_string(), limit);
         let hit = |version| self.by_node.get(&key, version).filter(|entries| entries.bytes() <= bytes_max);
         self.cached(hit, (query_cache_hits, query_cache_misses), |version| {
-            let entries = self.store.read(&Query::of_node(node_id, limit, bytes_max))?;
+            let query = Query {
+                nodes: vec![node_id.to_string()],
+                order: Order::TimeDescending,
+                limit,
+                ..Query::new()
+            };
+            let entries = self.store.read(&Read::whole(&query, bytes_max))?;
             if entries.bytes() <= KEPT_BYTES_MAX {
                 self.by_node.put(key.clone(), entries.clone(), version);
             }

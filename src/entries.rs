@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use crate::chunk::{Chunk, Entry, EntryRef};
+use crate::chunk::{Chunk, Columns, Entry, EntryRef};
 
 /// What a read gave. Immutable, cheap to clone, and independent of the ledger it came from.
 #[derive(Clone, Default)]
@@ -74,6 +74,17 @@ impl Entries {
     /// The entries in order.
     pub fn iter(&self) -> impl Iterator<Item = EntryRef<'_>> {
         self.spans.iter().flat_map(|span| (0..span.chunk.len()).map(|index| span.chunk.get(index)))
+    }
+
+    /// How many chunks the entries are in.
+    pub fn chunk_count(&self) -> usize {
+        self.spans.len()
+    }
+
+    /// The entries of the chunk at `index`, column by column. Those of all chunks, one after the
+    /// other, are the result.
+    pub fn columns(&self, index: usize) -> Option<Columns<'_>> {
+        self.spans.get(index).map(|span| span.chunk.columns())
     }
 
     /// Bytes that the entries take in memory.

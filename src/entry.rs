@@ -83,7 +83,9 @@ impl<'a> NewEntry<'a> {
         }
         while scanner.peek().is_some() || in_array {
             let index = entries.len();
-            let at_index = |error: Error| error.with_index(index).context(format!("entry {index} of the batch, counted from 0"));
+            let at_index = |error: Error| {
+                error.with_index(index).context(format!("entry {index} of the batch, counted from 0"))
+            };
             let start = scanner.offset();
             let entry = entry_of(&mut scanner, limits).map_err(at_index)?;
             check_size(scanner.offset() - start, limits).map_err(at_index)?;
@@ -110,6 +112,12 @@ impl<'a> NewEntry<'a> {
         Ok(entries)
     }
 
+    /// The same, with its texts its own.
+    pub(crate) fn into_owned(self) -> Result<NewEntry<'static>> {
+        let NewEntry { timestamp, node_id, features, confidence } = self;
+        Ok(NewEntry { timestamp, node_id: owned(node_id)?, features: owned(features)?, confidence })
+    }
+
     /// Seconds, Unix or simulated.
     pub fn timestamp(&self) -> f64 {
         self.timestamp
@@ -129,6 +137,19 @@ impl<'a> NewEntry<'a> {
     pub fn confidence(&self) -> f64 {
         self.confidence
     }
+}
+
+fn owned(text: Cow<'_, str>) -> Result<Cow<'static, str>> {
+    let mut own = String::new();
+    match text {
+        Cow::Owned(text) => own = text,
+        Cow::Borrowed(text) => {
+            let reserved = own.try_reserve_exact(text.len());
+            reserved.map_err(|_| Error::new(Status::OutOfMemory, "no memory left for the entry"))?;
+            own.push_str(text);
+        }
+    }
+    Ok(Cow::Owned(own))
 }
 
 fn entry_of<'a>(scanner: &mut Scanner<'a>, limits: &Limits) -> Result<NewEntry<'a>> {

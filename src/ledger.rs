@@ -13,9 +13,11 @@ use crate::entries::Entries;
 use crate::entry::{Limits, NewEntry, node_id_fault};
 use crate::error::{Error, Result, Status};
 use crate::logging::{self, Level, Sink};
+use crate::query::{Query, check_limit};
 use crate::registry;
 use crate::store::{Appended, Batch, Cutoff, OnDuplicate};
 use crate::sys::fork;
+use crate::transaction::Transaction;
 
 /// No limit to the number of entries that a read gives.
 pub const NO_LIMIT: usize = usize::MAX;
@@ -100,7 +102,7 @@ impl Ledger {
 
     /// Appends an entry; its id. It is durable when this returns.
     pub fn append(&self, entry: &NewEntry<'_>) -> Result<i64> {
-        let appended = self.write(std::slice::from_ref(entry))?;
+        let appended = self.write(std::slice::from_ref(entry), None)?;
         Ok(if appended.count > 0 { appended.first_id } else { appended.existing_id })
     }
 
@@ -111,7 +113,21 @@ impl Ledger {
 
     /// Appends all of these entries or none.
     pub fn append_many(&self, entries: &[NewEntry<'_>]) -> Result<Batched> {
-        let Appended { first_id, count, .. } = self.write(entries)?;
+        let Appended { first_id, count, .. } = self.write(entries, None)?;
+        Ok(Batched { first_id, count })
+    }
+
+    /// A transaction: entries are collected in it, and written together by [`Ledger::commit`].
+    pub fn transaction(&self) -> Transaction {
+        Transaction::new(self.limits)
+    }
+
+    /// Writes all entries of a transaction or none. Then it is empty; after a failure it is as it
+    /// was, to be committed again or dropped.
+    pub fn commit(&self, transaction: &mut Transaction) -> Result<Batched> {
+        let Appended { first_id, count, .. } =
+            self.write(transaction.entries(), transaction.expected_last_id())?;
+        transaction.settle();
         Ok(Batched { first_id, count })
     }
 
@@ -123,11 +139,7 @@ impl Ledger {
     /// Entries above `last_seen_id` in the order of their ids, at most `limit`. The next poll goes
     /// on from [`Entries::position`].
     pub fn poll_since(&self, last_seen_id: i64, limit: usize) -> Result<Entries> {
-        if last_seen_id < 0 {
-            let message =
-                format!("last_seen_id is {last_seen_id}; it must be 0, or the position of a result");
-            return Err(Error::argument("last_seen_id", message));
-        }
+        check_last_seen(last_seen_id)?;
         check_limit(limit)?;
         self.call(|engine| engine.since(last_seen_id, limit, self.result_bytes_max))
     }
@@ -135,6 +147,24 @@ impl Ledger {
     /// All entries in the order of their ids.
     pub fn read_all(&self) -> Result<Entries> {
         self.call(|engine| engine.all(self.result_bytes_max))
+    }
+
+    /// What a query asks for.
+    pub fn query(&self, query: &Query) -> Result<Entries> {
+        self.call(|engine| engine.query(query, self.result_bytes_max))
+    }
+
+    /// Entries above `last_seen_id` that pass the filter, in the order of their ids, at most as many
+    /// as the query's limit. [`Entries::position`] also passes over what was filtered out.
+    pub fn poll_query(&self, query: &Query, last_seen_id: i64) -> Result<Entries> {
+        check_last_seen(last_seen_id)?;
+        query.check_filter()?;
+        self.call(|engine| engine.filtered_since(query, last_seen_id, self.result_bytes_max))
+    }
+
+    /// How the storage would carry out a query, a line for each step.
+    pub fn query_plan(&self, query: &Query) -> Result<String> {
+        self.call(|engine| engine.plan(query))
     }
 
     /// The entry with this id.
@@ -224,13 +254,13 @@ impl Ledger {
         })
     }
 
-    /// Whether this thread is in the log receiver of this ledger, and so inside a call on it.
-    pub(crate) fn is_receiving_log(&self) -> bool {
+    /// Whether this thread is in a callback of this ledger, and so inside a call on it.
+    pub(crate) fn is_in_callback(&self) -> bool {
         logging::receiving_of(self.serial)
     }
 
-    fn write(&self, entries: &[NewEntry<'_>]) -> Result<Appended> {
-        let batch = Batch { entries, on_duplicate: self.on_duplicate };
+    fn write(&self, entries: &[NewEntry<'_>], expected_last_id: Option<i64>) -> Result<Appended> {
+        let batch = Batch { entries, on_duplicate: self.on_duplicate, expected_last_id };
         self.call(|engine| {
             self.check_writable()?;
             engine.append(&batch)
@@ -314,9 +344,10 @@ fn describe(engine: &Engine, settings: &Settings) -> String {
     )
 }
 
-fn check_limit(limit: usize) -> Result<()> {
-    if limit == 0 {
-        return Err(Error::argument("limit", "limit is 0; it must be at least 1, or SIMLEDGER_NO_LIMIT for all"));
+fn check_last_seen(id: i64) -> Result<()> {
+    if id < 0 {
+        let message = format!("last_seen_id is {id}; it must be 0, or the position of a result");
+        return Err(Error::argument("last_seen_id", message));
     }
     Ok(())
 }

@@ -50,6 +50,8 @@ mod engine;
 mod entries;
 mod entry;
 mod error;
+mod feature;
+mod features;
 pub mod ffi;
 mod gate;
 mod hooks;
@@ -61,18 +63,23 @@ mod query;
 mod registry;
 mod store;
 mod sys;
+mod transaction;
 mod utc;
 
-pub use chunk::{Entry, EntryRef};
+pub use chunk::{Columns, Entry, EntryRef};
 pub use config::{Config, KEYS, Key, Scope};
 pub use entries::Entries;
 pub use entry::{Limits, NODE_ID_BYTES_MAX, NewEntry};
 pub use error::{Error, Result, Status};
+pub use feature::Feature;
+pub use features::Features;
 #[cfg(feature = "test-hooks")]
 #[doc(hidden)]
 pub use hooks::armed as test_hooks;
 pub use ledger::{Batched, Ledger, NO_LIMIT};
 pub use logging::{Level, LogFunction};
+pub use query::{Order, QUERY_NODES_MAX, Query};
+pub use transaction::Transaction;
 
 /// The version of SQLite inside.
 pub fn sqlite_version() -> &'static str {

@@ -44,7 +44,7 @@ pub unsafe extern "C" fn simledger_append_json(
         let ledger = handle::enter(ledger)?;
         // SAFETY: as the caller promises.
         let json = unsafe { text(json, json_len, "json") }?;
-        out.set(ledger.ledger().append_json(json)?);
+        out.set(ledger.append_json(json)?);
         Ok(Status::Ok)
     };
     // SAFETY: as the caller promises.
@@ -81,7 +81,7 @@ pub unsafe extern "C" fn simledger_append(
         // SAFETY: as the caller promises.
         let out = unsafe { Out::new(id, 0) };
         let in_use = handle::enter(ledger)?;
-        let ledger = in_use.ledger();
+        let ledger = in_use;
         // SAFETY: as the caller promises.
         let node_id = unsafe { text(node_id, node_id_len, "node_id") }?;
         // SAFETY: as the caller promises.
@@ -125,7 +125,7 @@ pub unsafe extern "C" fn simledger_append_many_json(
         let ledger = handle::enter(ledger)?;
         // SAFETY: as the caller promises.
         let json = unsafe { text(json, json_len, "json") }?;
-        let batched = ledger.ledger().append_many_json(json)?;
+        let batched = ledger.append_many_json(json)?;
         first_id.set(batched.first_id);
         count.set(batched.count);
         Ok(Status::Ok)
@@ -152,8 +152,7 @@ pub unsafe extern "C" fn simledger_validate_json(
     error: *mut *mut simledger_error,
 ) -> simledger_status {
     let body = || {
-        let limits =
-            if ledger.is_null() { Limits::default() } else { *handle::enter(ledger)?.ledger().limits() };
+        let limits = if ledger.is_null() { Limits::default() } else { *handle::enter(ledger)?.limits() };
         // SAFETY: as the caller promises.
         let json = unsafe { text(json, json_len, "json") }?;
         NewEntry::from_json(json, &limits)?;

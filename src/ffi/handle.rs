@@ -1,6 +1,6 @@
-//! Ledger handles: a place in a table and a serial number, dressed as a pointer.
+//! Handles of ledgers and transactions: a place in a table and a serial number, dressed as a pointer.
 //!
-//! The table is never freed, so that whatever C passes in can be checked without touching memory
+//! A table is never freed, so that whatever C passes in can be checked without touching memory
 //! that is not ours: a stale handle has a serial number that its place no longer has, a made-up one
 //! has a number that was never given. The state of a place, its serial number and how many calls
 //! are inside, is one atomic word, so that entering and leaving cost an atomic operation each.
@@ -9,19 +9,64 @@
 //! them belongs to the parent.
 
 use std::cell::UnsafeCell;
+use std::ops::Deref;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
-use std::sync::{Condvar, PoisonError};
+use std::sync::{Condvar, Mutex, PoisonError};
 
 use super::arguments::null;
-use super::simledger_ledger;
+use super::{simledger_ledger, simledger_transaction};
 use crate::error::{Error, Result, Status};
 use crate::ledger::Ledger;
 use crate::sys::fork;
+use crate::transaction::Transaction;
+
+/// A C type whose pointers are handles.
+pub(super) trait Handled: Sized + 'static {
+    /// The Rust value behind it.
+    type Inner: Send + Sync;
+
+    /// Where the values are.
+    fn table() -> &'static Table<Self::Inner>;
+}
+
+impl Handled for simledger_ledger {
+    type Inner = Ledger;
+
+    fn table() -> &'static Table<Ledger> {
+        static TABLE: Table<Ledger> = Table::new(0xd7, "ledger", "simledger_open");
+        &TABLE
+    }
+}
+
+/// A transaction of C, and the handle of the ledger that it is for.
+pub(super) type Pending = Mutex<(Transaction, LedgerHandle)>;
+
+/// The number of a ledger handle, which may have been closed meanwhile.
+#[derive(Clone, Copy)]
+pub(super) struct LedgerHandle(usize);
+
+impl LedgerHandle {
+    pub fn of(handle: *const simledger_ledger) -> LedgerHandle {
+        LedgerHandle(handle.addr())
+    }
+
+    pub fn get(self) -> *const simledger_ledger {
+        ptr::without_provenance(self.0)
+    }
+}
+
+impl Handled for simledger_transaction {
+    type Inner = Pending;
+
+    fn table() -> &'static Table<Pending> {
+        static TABLE: Table<Pending> = Table::new(0xb5, "transaction", "simledger_transaction_begin");
+        &TABLE
+    }
+}
 
 // A handle is 40 bits of serial number, 16 of place and 8 of tag.
 const _: () = assert!(usize::BITS == 64, "handles need pointers of 64 bits");
-const TAG: u64 = 0xd7;
 const PLACE_SHIFT: u32 = 8;
 const SERIAL_SHIFT: u32 = 24;
 const SERIALS: u64 = 1 << 40;
@@ -37,40 +82,51 @@ const FREE: u64 = 0;
 /// Being filled: no serial number is 0.
 const RESERVED: u64 = CLOSING;
 
-struct Place {
+struct Place<T> {
     state: AtomicU64,
     epoch: AtomicU64,
-    ledger: UnsafeCell<Option<Ledger>>,
+    value: UnsafeCell<Option<T>>,
 }
 
-// SAFETY: `ledger` is written only by the one thread that took the place from FREE to RESERVED, or
+// SAFETY: `value` is written only by the one thread that took the place from FREE to RESERVED, or
 // that set CLOSING and saw no calls left; it is read only by threads that are counted in `state`.
-unsafe impl Sync for Place {}
+// Values go from thread to thread, and several threads read one at once.
+unsafe impl<T: Send + Sync> Sync for Place<T> {}
 
-type Block = [Place; BLOCK_PLACES];
+type Block<T> = [Place<T>; BLOCK_PLACES];
 
-static TABLE: [AtomicPtr<Block>; BLOCKS] = [const { AtomicPtr::new(ptr::null_mut()) }; BLOCKS];
-static NEXT_SERIAL: AtomicU64 = AtomicU64::new(1);
-/// No place below this is free, as far as was known a moment ago.
-static FREE_FROM: AtomicU64 = AtomicU64::new(0);
+/// The values of one kind of handle.
+pub(super) struct Table<T> {
+    /// The lowest byte of its handles.
+    tag: u64,
+    /// What its handles are called as arguments, and which function gives them.
+    name: &'static str,
+    giver: &'static str,
+    blocks: [AtomicPtr<Block<T>>; BLOCKS],
+    next_serial: AtomicU64,
+    /// No place below this is free, as far as was known a moment ago.
+    free_from: AtomicU64,
+}
 
 /// Told when the last call has left a place that is being closed, and when a place is free.
 static LEFT: Condvar = Condvar::new();
 
-/// A call in progress on a ledger.
-pub(super) struct InUse {
-    place: &'static Place,
+/// A value in use by a call.
+pub(super) struct InUse<T: 'static> {
+    place: &'static Place<T>,
 }
 
-impl InUse {
-    pub fn ledger(&self) -> &Ledger {
-        // SAFETY: this call is counted in the state, so that nobody takes the ledger out.
-        let ledger = unsafe { &*self.place.ledger.get() };
-        ledger.as_ref().expect("a place with a serial number holds a ledger")
+impl<T> Deref for InUse<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        // SAFETY: this call is counted in the state, so that nobody takes the value out.
+        let value = unsafe { &*self.place.value.get() };
+        value.as_ref().expect("a place with a serial number holds a value")
     }
 }
 
-impl Drop for InUse {
+impl<T> Drop for InUse<T> {
     fn drop(&mut self) {
         let before = self.place.state.fetch_sub(1, Ordering::Release);
         if before & CLOSING != 0 && before & CALLS == 1 {
@@ -79,39 +135,42 @@ impl Drop for InUse {
     }
 }
 
-/// Gives a ledger a handle.
-pub(super) fn insert(ledger: Ledger) -> Result<*mut simledger_ledger> {
-    let serial = NEXT_SERIAL.fetch_add(1, Ordering::Relaxed);
+/// Gives a value a handle. It belongs to the process with this epoch.
+pub(super) fn insert<H: Handled>(value: H::Inner, epoch: u64) -> Result<*mut H> {
+    let table = H::table();
+    let serial = table.next_serial.fetch_add(1, Ordering::Relaxed);
     let places = (BLOCKS * BLOCK_PLACES) as u64;
-    let start = FREE_FROM.load(Ordering::Relaxed);
+    let start = table.free_from.load(Ordering::Relaxed);
     let possible = if serial < SERIALS { places } else { 0 };
     for index in (0..possible).map(|offset| (start + offset) % places) {
-        let place = place_to_fill(index);
+        let place = table.place_to_fill(index);
         let taken = place.state.compare_exchange(FREE, RESERVED, Ordering::Acquire, Ordering::Relaxed);
         if taken.is_err() {
             continue;
         }
-        FREE_FROM.store((index + 1) % places, Ordering::Relaxed);
-        place.epoch.store(ledger.epoch(), Ordering::Relaxed);
+        table.free_from.store((index + 1) % places, Ordering::Relaxed);
+        place.epoch.store(epoch, Ordering::Relaxed);
         // SAFETY: this thread took the place from FREE to RESERVED.
-        unsafe { *place.ledger.get() = Some(ledger) };
+        unsafe { *place.value.get() = Some(value) };
         place.state.store(serial << SERIAL_SHIFT, Ordering::Release);
-        let handle = serial << SERIAL_SHIFT | index << PLACE_SHIFT | TAG;
+        let handle = serial << SERIAL_SHIFT | index << PLACE_SHIFT | table.tag;
         return Ok(ptr::without_provenance_mut(usize::try_from(handle).unwrap_or(0)));
     }
-    let message = format!("{places} ledgers are open in this process, the most there can be; close some");
+    let message =
+        format!("{places} {}s are open in this process, the most there can be; close some", table.name);
     Err(Error::new(Status::LimitExceeded, message))
 }
 
 /// Begins a call.
-pub(super) fn enter(handle: *const simledger_ledger) -> Result<InUse> {
-    let (place, serial) = find(handle)?;
+pub(super) fn enter<H: Handled>(handle: *const H) -> Result<InUse<H::Inner>> {
+    let table = H::table();
+    let (place, serial) = table.find(handle)?;
     let mut state = place.state.load(Ordering::Relaxed);
     loop {
         if state >> SERIAL_SHIFT != serial || state & CLOSING != 0 {
-            return Err(closed());
+            return Err(table.closed());
         }
-        check_epoch(place)?;
+        table.check_epoch(place)?;
         match place.state.compare_exchange_weak(state, state + 1, Ordering::Acquire, Ordering::Relaxed) {
             Ok(_) => return Ok(InUse { place }),
             Err(now) => state = now,
@@ -119,29 +178,29 @@ pub(super) fn enter(handle: *const simledger_ledger) -> Result<InUse> {
     }
 }
 
-/// Closes the ledger of a handle with `close`, when the calls in flight have ended.
-pub(super) fn remove<T>(
-    handle: *const simledger_ledger,
-    close: impl FnOnce(Ledger) -> Result<T>,
+/// Ends a handle, and `close`s its value when the calls in flight have ended.
+pub(super) fn remove<H: Handled, T>(
+    handle: *const H,
+    close: impl FnOnce(H::Inner) -> Result<T>,
 ) -> Result<T> {
-    let (place, serial) = find(handle)?;
-    if enter(handle)?.ledger().is_receiving_log() {
-        return Err(inside_callback("the ledger cannot be closed"));
-    }
-    take(place, serial, close)
+    let table = H::table();
+    let (place, serial) = table.find(handle)?;
+    table.check_epoch(place)?;
+    table.take(place, serial, close)
 }
 
 /// Closes all ledgers of this process, one after the other. Those that others are closing at this
 /// moment are waited for.
-pub(super) fn remove_all(mut close: impl FnMut(Ledger) -> Result<()>) -> Result<()> {
+pub(super) fn close_all_ledgers(mut close: impl FnMut(Ledger) -> Result<()>) -> Result<()> {
+    let table = simledger_ledger::table();
     let mut result = Ok(());
     for index in 0..(BLOCKS * BLOCK_PLACES) as u64 {
-        let Some(place) = place_at(index) else { continue };
+        let Some(place) = table.place_at(index) else { continue };
         let serial = place.state.load(Ordering::Acquire) >> SERIAL_SHIFT;
-        if serial == 0 || check_epoch(place).is_err() {
+        if serial == 0 || table.check_epoch(place).is_err() {
             continue;
         }
-        match take(place, serial, &mut close) {
+        match table.take(place, serial, &mut close) {
             // Somebody else is closing it, or has.
             Err(error) if error.status() == Status::Closed => {
                 wait(|| place.state.load(Ordering::Acquire) >> SERIAL_SHIFT != serial);
@@ -152,85 +211,102 @@ pub(super) fn remove_all(mut close: impl FnMut(Ledger) -> Result<()>) -> Result<
     result
 }
 
-fn take<T>(place: &Place, serial: u64, close: impl FnOnce(Ledger) -> Result<T>) -> Result<T> {
-    /// The place is only free when the ledger is closed, however that ends.
-    struct Free<'a>(&'a Place);
-    impl Drop for Free<'_> {
-        fn drop(&mut self) {
-            self.0.state.store(FREE, Ordering::Release);
-            FREE_FROM.store(0, Ordering::Relaxed);
-            announce();
-        }
-    }
-    let open = |state| (state >> SERIAL_SHIFT == serial && state & CLOSING == 0).then_some(state | CLOSING);
-    if place.state.fetch_update(Ordering::Relaxed, Ordering::Relaxed, open).is_err() {
-        return Err(closed());
-    }
-    let _free = Free(place);
-    wait(|| place.state.load(Ordering::Acquire) & CALLS == 0);
-    // SAFETY: this thread set CLOSING, no call is left, and none can enter.
-    let ledger = unsafe { (*place.ledger.get()).take() };
-    close(ledger.ok_or_else(closed)?)
-}
-
-/// An error that says what cannot be done from inside a log callback.
+/// An error that says what cannot be done from inside a callback.
 pub(super) fn inside_callback(what: &str) -> Error {
     let message =
-        format!("{what} from inside its own log callback, which runs within a call; do it after that call");
+        format!("{what} from inside its own callback, which runs within a call; do it after that call");
     Error::argument("ledger", message)
 }
 
-fn find(handle: *const simledger_ledger) -> Result<(&'static Place, u64)> {
-    if handle.is_null() {
-        return Err(null("ledger"));
-    }
-    let bits = handle.addr() as u64;
-    let (serial, index) = (bits >> SERIAL_SHIFT, (bits >> PLACE_SHIFT) & 0xffff);
-    let given = serial > 0 && serial < NEXT_SERIAL.load(Ordering::Relaxed);
-    match place_at(index) {
-        Some(place) if bits & 0xff == TAG && given => Ok((place, serial)),
-        _ => Err(Error::argument("ledger", "ledger is not a handle that simledger_open gave")),
-    }
-}
-
-fn place_at(index: u64) -> Option<&'static Place> {
-    let index = usize::try_from(index).ok()?;
-    let block = TABLE.get(index / BLOCK_PLACES)?.load(Ordering::Acquire);
-    // SAFETY: what is in the table is a block that `place_to_fill` leaked.
-    let block = unsafe { block.as_ref() }?;
-    block.get(index % BLOCK_PLACES)
-}
-
-fn place_to_fill(index: u64) -> &'static Place {
-    loop {
-        if let Some(place) = place_at(index) {
-            return place;
-        }
-        let block: Box<Block> = Box::new(std::array::from_fn(|_| Place {
-            state: AtomicU64::new(FREE),
-            epoch: AtomicU64::new(0),
-            ledger: UnsafeCell::new(None),
-        }));
-        let block = Box::into_raw(block);
-        let entry = &TABLE[usize::try_from(index).unwrap_or(0) / BLOCK_PLACES];
-        let put = entry.compare_exchange(ptr::null_mut(), block, Ordering::AcqRel, Ordering::Relaxed);
-        if put.is_err() {
-            // SAFETY: another thread put a block there first; nobody has seen this one.
-            drop(unsafe { Box::from_raw(block) });
+impl<T: 'static> Table<T> {
+    const fn new(tag: u64, name: &'static str, giver: &'static str) -> Table<T> {
+        Table {
+            tag,
+            name,
+            giver,
+            blocks: [const { AtomicPtr::new(ptr::null_mut()) }; BLOCKS],
+            next_serial: AtomicU64::new(1),
+            free_from: AtomicU64::new(0),
         }
     }
-}
 
-fn check_epoch(place: &Place) -> Result<()> {
-    if place.epoch.load(Ordering::Relaxed) == fork::epoch() {
-        return Ok(());
+    fn take<R>(&self, place: &Place<T>, serial: u64, close: impl FnOnce(T) -> Result<R>) -> Result<R> {
+        /// The place is only free when the value is closed, however that ends.
+        struct Free<'a, T: 'static>(&'a Table<T>, &'a Place<T>);
+        impl<T> Drop for Free<'_, T> {
+            fn drop(&mut self) {
+                self.1.state.store(FREE, Ordering::Release);
+                self.0.free_from.store(0, Ordering::Relaxed);
+                announce();
+            }
+        }
+        let open =
+            |state| (state >> SERIAL_SHIFT == serial && state & CLOSING == 0).then_some(state | CLOSING);
+        if place.state.fetch_update(Ordering::Relaxed, Ordering::Relaxed, open).is_err() {
+            return Err(self.closed());
+        }
+        let _free = Free(self, place);
+        wait(|| place.state.load(Ordering::Acquire) & CALLS == 0);
+        // SAFETY: this thread set CLOSING, no call is left, and none can enter.
+        let value = unsafe { (*place.value.get()).take() };
+        close(value.ok_or_else(|| self.closed())?)
     }
-    let message = "the handle was inherited from the process that forked this one; open the ledger here";
-    Err(Error::new(Status::Closed, message))
-}
 
-fn closed() -> Error {
-    Error::new(Status::Closed, "the ledger was closed")
+    fn find<H>(&self, handle: *const H) -> Result<(&'static Place<T>, u64)> {
+        if handle.is_null() {
+            return Err(null(self.name));
+        }
+        let bits = handle.addr() as u64;
+        let (serial, index) = (bits >> SERIAL_SHIFT, (bits >> PLACE_SHIFT) & 0xffff);
+        let given = serial > 0 && serial < self.next_serial.load(Ordering::Relaxed);
+        match self.place_at(index) {
+            Some(place) if bits & 0xff == self.tag && given => Ok((place, serial)),
+            _ => {
+                let message = format!("{} is not a handle that {} gave", self.name, self.giver);
+                Err(Error::argument(self.name, message))
+            }
+        }
+    }
+
+    fn place_at(&self, index: u64) -> Option<&'static Place<T>> {
+        let index = usize::try_from(index).ok()?;
+        let block = self.blocks.get(index / BLOCK_PLACES)?.load(Ordering::Acquire);
+        // SAFETY: what is in the table is a block that `place_to_fill` leaked.
+        let block = unsafe { block.as_ref() }?;
+        block.get(index % BLOCK_PLACES)
+    }
+
+    fn place_to_fill(&self, index: u64) -> &'static Place<T> {
+        loop {
+            if let Some(place) = self.place_at(index) {
+                return place;
+            }
+            let block: Box<Block<T>> = Box::new(std::array::from_fn(|_| Place {
+                state: AtomicU64::new(FREE),
+                epoch: AtomicU64::new(0),
+                value: UnsafeCell::new(None),
+            }));
+            let block = Box::into_raw(block);
+            let entry = &self.blocks[usize::try_from(index).unwrap_or(0) / BLOCK_PLACES];
+            let put = entry.compare_exchange(ptr::null_mut(), block, Ordering::AcqRel, Ordering::Relaxed);
+            if put.is_err() {
+                // SAFETY: another thread put a block there first; nobody has seen this one.
+                drop(unsafe { Box::from_raw(block) });
+            }
+        }
+    }
+
+    fn check_epoch(&self, place: &Place<T>) -> Result<()> {
+        if place.epoch.load(Ordering::Relaxed) == fork::epoch() {
+            return Ok(());
+        }
+        let message = "the handle was inherited from the process that forked this one; open the ledger here";
+        Err(Error::new(Status::Closed, message))
+    }
+
+    fn closed(&self) -> Error {
+        Error::new(Status::Closed, format!("the {} was closed", self.name))
+    }
 }
 
 fn wait(until: impl Fn() -> bool) {

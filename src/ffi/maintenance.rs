@@ -17,7 +17,7 @@ unsafe fn clean(
         // SAFETY: as the caller promises.
         let out = unsafe { Out::new(deleted, 0) };
         let ledger = handle::enter(ledger)?;
-        out.set(work(ledger.ledger())?);
+        out.set(work(&ledger)?);
         Ok(Status::Ok)
     };
     // SAFETY: as the caller promises.
@@ -107,7 +107,7 @@ pub unsafe extern "C" fn simledger_invalidate_caches(
     error: *mut *mut simledger_error,
 ) -> simledger_status {
     let body = || {
-        handle::enter(ledger)?.ledger().invalidate_caches()?;
+        handle::enter(ledger)?.invalidate_caches()?;
         Ok(Status::Ok)
     };
     // SAFETY: as the caller promises.

@@ -25,6 +25,7 @@ mod open;
 mod own;
 mod read;
 mod status;
+mod transaction;
 mod version;
 
 pub use append::*;
@@ -37,4 +38,5 @@ pub use observe::*;
 pub use open::*;
 pub use read::*;
 pub use status::*;
+pub use transaction::*;
 pub use version::*;

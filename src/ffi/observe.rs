@@ -43,7 +43,7 @@ pub unsafe extern "C" fn simledger_metrics_json(
         let (json, json_len) = unsafe { (Out::new(json, ptr::null_mut()), Out::new(json_len, 0)) };
         let ledger = handle::enter(ledger)?;
         json.required("json")?;
-        let text = CString::new(ledger.ledger().metrics_json()?).unwrap_or_default();
+        let text = CString::new(ledger.metrics_json()?).unwrap_or_default();
         json_len.set(text.as_bytes().len());
         json.set(text.into_raw());
         Ok(Status::Ok)

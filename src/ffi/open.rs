@@ -86,7 +86,9 @@ pub unsafe extern "C" fn simledger_open(
 
 fn open(config: &Config, out: &Out<*mut simledger_ledger>) -> Result<Status> {
     out.required("ledger")?;
-    out.set(handle::insert(Ledger::open(config)?)?);
+    let ledger = Ledger::open(config)?;
+    let epoch = ledger.epoch();
+    out.set(handle::insert(ledger, epoch)?);
     Ok(Status::Ok)
 }
 
@@ -111,6 +113,9 @@ pub unsafe extern "C" fn simledger_close(
 ) -> simledger_status {
     let body = || {
         if !ledger.is_null() {
+            if handle::enter(ledger)?.is_in_callback() {
+                return Err(handle::inside_callback("the ledger cannot be closed"));
+            }
             handle::remove(ledger, Ledger::close)?;
         }
         Ok(Status::Ok)
@@ -134,7 +139,7 @@ pub unsafe extern "C" fn simledger_shutdown(error: *mut *mut simledger_error) ->
         if logging::receiving() {
             return Err(handle::inside_callback("a ledger cannot be closed"));
         }
-        handle::remove_all(Ledger::close)?;
+        handle::close_all_ledgers(Ledger::close)?;
         Ok(Status::Ok)
     };
     // SAFETY: as the caller promises.

@@ -24,7 +24,7 @@ unsafe fn read(
         let out = unsafe { Out::new(entries, ptr::null_mut()) };
         let ledger = handle::enter(ledger)?;
         out.required("entries")?;
-        out.set(simledger_entries::give(work(ledger.ledger())?));
+        out.set(simledger_entries::give(work(&ledger)?));
         Ok(Status::Ok)
     };
     // SAFETY: as the caller promises.
@@ -43,7 +43,7 @@ unsafe fn number(
         let out = unsafe { Out::new(value, 0) };
         let ledger = handle::enter(ledger)?;
         out.required(name)?;
-        out.set(work(ledger.ledger())?);
+        out.set(work(&ledger)?);
         Ok(Status::Ok)
     };
     // SAFETY: as the caller promises.
@@ -128,7 +128,7 @@ pub unsafe extern "C" fn simledger_get_by_id(
         let out = unsafe { Out::new(entry, ptr::null_mut()) };
         let ledger = handle::enter(ledger)?;
         out.required("entry")?;
-        let Some(entry) = ledger.ledger().get_by_id(id)? else {
+        let Some(entry) = ledger.get_by_id(id)? else {
             return Ok(Status::NotFound);
         };
         out.set(simledger_entry::own(entry));

@@ -6,9 +6,11 @@
 //! came in, so what is needed is a validator rather than a data model: [`Scanner`].
 
 mod canonical;
+mod pointer;
 mod scan;
 
 pub(crate) use canonical::{DEPTH_MAX, same_meaning};
+pub(crate) use pointer::{PointerFault, find, value};
 pub(crate) use scan::{Fault, Kind, Reason, Rules, Scanner};
 
 /// Appends `text` as a JSON string, quotes included.

@@ -10,7 +10,7 @@ use crate::chunk::Entry;
 use crate::entries::Entries;
 use crate::entry::NewEntry;
 use crate::error::Result;
-use crate::query::Query;
+use crate::query::Read;
 
 /// The state of the ledger, as far as it can be told apart. Two equal versions, one taken after
 /// the other, mean that nothing was committed between them, by anybody.
@@ -33,7 +33,10 @@ pub(crate) trait Store: Feed + Send + Sync {
     fn append(&self, batch: &Batch<'_>) -> Result<Appended>;
 
     /// The entries that a query asks for.
-    fn read(&self, query: &Query<'_>) -> Result<Entries>;
+    fn read(&self, read: &Read<'_>) -> Result<Entries>;
+
+    /// How it would look for them, a line for each step.
+    fn plan(&self, read: &Read<'_>) -> Result<String>;
 
     /// The entry with this id.
     fn get(&self, id: i64) -> Result<Option<Entry>>;
@@ -66,6 +69,8 @@ pub(crate) enum OnDuplicate {
 pub(crate) struct Batch<'a> {
     pub entries: &'a [NewEntry<'a>],
     pub on_duplicate: OnDuplicate,
+    /// Written only if this is the last id that was given.
+    pub expected_last_id: Option<i64>,
 }
 
 /// What became of a batch.

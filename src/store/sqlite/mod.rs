@@ -7,6 +7,7 @@ mod pool;
 mod readers;
 mod rows;
 mod schema;
+mod select;
 mod writer;
 
 use std::path::PathBuf;
@@ -28,7 +29,7 @@ use crate::entries::Entries;
 use crate::error::{Error, Result, Status};
 use crate::gate::{Gate, Locked, Passage};
 use crate::metrics::Metrics;
-use crate::query::Query;
+use crate::query::Read;
 
 /// Taken to read or to write a ledger in memory.
 type Turns = Arc<Gate>;
@@ -175,7 +176,7 @@ impl Feed for SqliteStore {
     }
 
     fn since(&self, after: i64, limit: usize, bytes_max: usize) -> Result<Entries> {
-        self.read(&Query::since(after, limit, bytes_max))
+        self.read(&Read::since(after, limit, bytes_max))
     }
 }
 
@@ -184,8 +185,12 @@ impl Store for SqliteStore {
         self.writer()?.append(batch, &self.metrics)
     }
 
-    fn read(&self, query: &Query<'_>) -> Result<Entries> {
-        self.reading(|connection| self.readers.read(connection, query))
+    fn read(&self, read: &Read<'_>) -> Result<Entries> {
+        self.reading(|connection| self.readers.read(connection, read))
+    }
+
+    fn plan(&self, read: &Read<'_>) -> Result<String> {
+        self.reading(|connection| self.readers.plan(connection, read))
     }
 
     fn get(&self, id: i64) -> Result<Option<Entry>> {

@@ -3,19 +3,20 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension, params_from_iter};
 
 use super::connection::Source;
 use super::fault::translate;
 use super::pool::{Pool, Pooled};
 use super::rows;
+use super::select::Select;
 use crate::call;
 use crate::chunk::{ChunkBuilder, Entry};
 use crate::entries::Entries;
 use crate::error::{Error, Result, Status};
 use crate::logging::Level;
 use crate::metrics::Metrics;
-use crate::query::{Order, Overflow, Query};
+use crate::query::{Order, Overflow, Query, Read};
 use crate::store::Ends;
 
 /// Lines that a read says to the log about rows it skips; the rest are counted.
@@ -43,26 +44,38 @@ impl Readers {
     }
 
     /// What a query asks for, in one snapshot of the file.
-    pub fn read(&self, connection: &Connection, query: &Query<'_>) -> Result<Entries> {
+    pub fn read(&self, connection: &Connection, read: &Read<'_>) -> Result<Entries> {
         let snapshot = Snapshot::begin(connection)?;
         let mark = self.mark(connection)?;
         let mut collected = Collected::default();
-        let complete = collect(connection, query, &mut collected);
+        let complete = collect(connection, read, &mut collected);
         self.report(&collected);
         let complete = complete?;
-        let gap_before = if mark > query.after && query.order == Order::Id { mark } else { 0 };
-        let position = match (complete, query.order) {
+        let gap_before = if mark > read.since && read.query.order == Order::Id { mark } else { 0 };
+        let position = match (complete, read.overflow) {
             // Stopped early: the next poll goes on behind the last row that was looked at.
-            (false, Order::Id) => collected.examined,
-            _ => query.after.max(mark).max(last_row(connection)?),
+            (false, Overflow::Stop) => collected.examined,
+            _ => read.since.max(mark).max(last_row(connection)?),
         };
         snapshot.end();
         Ok(Entries::new(collected.chunks.finish(), position, gap_before))
     }
 
+    /// How SQLite would carry out a read, a line for each step.
+    pub fn plan(&self, connection: &Connection, read: &Read<'_>) -> Result<String> {
+        let select = Select::of(read);
+        let sql = format!("EXPLAIN QUERY PLAN {}", select.sql);
+        let mut statement = connection.prepare(&sql).map_err(|error| translate(&error))?;
+        let steps = statement
+            .query_map(params_from_iter(&select.parameters), |row| row.get::<_, String>("detail"))
+            .and_then(Iterator::collect::<rusqlite::Result<Vec<_>>>)
+            .map_err(|error| translate(&error))?;
+        Ok(steps.join("\n"))
+    }
+
     /// The entry with this id.
     pub fn get(&self, connection: &Connection, id: i64) -> Result<Option<Entry>> {
-        let sql = select("id = ?1");
+        let sql = format!("SELECT {} FROM ledger WHERE id = ?1", rows::COLUMNS);
         let mut statement = connection.prepare_cached(&sql).map_err(|error| translate(&error))?;
         let mut found = statement.query([id]).map_err(|error| translate(&error))?;
         let Some(row) = found.next().map_err(|error| translate(&error))? else {
@@ -114,33 +127,24 @@ impl Readers {
 }
 
 /// Collects the entries; whether all that there are were looked at.
-fn collect(connection: &Connection, query: &Query<'_>, collected: &mut Collected) -> Result<bool> {
-    // The plus keeps SQLite from using the id as an index where the node is the better one.
-    let clause = if query.node_id.is_some() { "+id > ?1 AND node_id = ?2" } else { "id > ?1" };
-    let order = match query.order {
-        Order::Id => "id",
-        Order::NewestFirst => "timestamp DESC, id DESC",
-    };
-    let sql = select(&format!("{clause} ORDER BY {order}"));
-    let mut statement = connection.prepare_cached(&sql).map_err(|error| translate(&error))?;
-    let mut found = match query.node_id {
-        None => statement.query([query.after]),
-        Some(node_id) => statement.query(rusqlite::params![query.after, node_id]),
-    }
-    .map_err(|error| translate(&error))?;
+fn collect(connection: &Connection, read: &Read<'_>, collected: &mut Collected) -> Result<bool> {
+    let select = Select::of(read);
+    let mut statement = connection.prepare_cached(&select.sql).map_err(|error| translate(&error))?;
+    let mut found =
+        statement.query(params_from_iter(&select.parameters)).map_err(|error| translate(&error))?;
     // The limit is kept by stepping no further: a bound LIMIT would make SQLite prepare the
     // statement anew each time.
-    while collected.count < query.limit {
+    while collected.count < read.limit {
         let Some(row) = found.next().map_err(|error| translate(&error))? else {
             return Ok(true);
         };
         let id = rows::id_of(row).map_err(|error| translate(&error))?;
         match rows::decode(row) {
-            Ok(fields) if collected.bytes.saturating_add(fields.bytes()) > query.bytes_max => {
-                if query.overflow == Overflow::Stop && collected.count > 0 {
+            Ok(fields) if collected.bytes.saturating_add(fields.bytes()) > read.bytes_max => {
+                if read.overflow == Overflow::Stop && collected.count > 0 {
                     return Ok(false);
                 }
-                return Err(too_large(query, collected.count, id));
+                return Err(too_large(read, collected.count, id));
             }
             Ok(fields) => {
                 collected.bytes += fields.bytes();
@@ -207,22 +211,21 @@ fn last_row(connection: &Connection) -> Result<i64> {
     one(connection, "SELECT max(id) FROM ledger").map(Option::unwrap_or_default)
 }
 
-fn select(clause: &str) -> String {
-    format!("SELECT {} FROM ledger WHERE {clause}", rows::COLUMNS)
-}
-
-fn too_large(query: &Query<'_>, count: usize, id: i64) -> Error {
+fn too_large(read: &Read<'_>, count: usize, id: i64) -> Error {
     let message = if count == 0 {
         format!(
             "entry {id} alone takes more than {} bytes (result_bytes_max); raise the limit",
-            query.bytes_max
+            read.bytes_max
         )
     } else {
-        let way =
-            if query.node_id.is_some() { "give a smaller limit" } else { "read in pages with poll_since" };
+        let way = if *read.query == Query::new() {
+            "read in pages with poll_since"
+        } else {
+            "give a smaller limit, and query page by page"
+        };
         format!(
             "the result takes more than {} bytes (result_bytes_max) after {count} entries; {way}, or raise the limit",
-            query.bytes_max
+            read.bytes_max
         )
     };
     Error::new(Status::LimitExceeded, message).with_field("result_bytes_max")

@@ -46,7 +46,7 @@ impl Writer {
 
     /// Writes all of the batch or nothing.
     pub fn append(&self, batch: &Batch<'_>, metrics: &Metrics) -> Result<Appended> {
-        if batch.entries.is_empty() {
+        if batch.entries.is_empty() && batch.expected_last_id.is_none() {
             return Ok(Appended::default());
         }
         self.transaction(metrics, |connection| insert(connection, batch))
@@ -178,6 +178,9 @@ fn insert(connection: &Connection, batch: &Batch<'_>) -> Result<Appended> {
     #[allow(clippy::cast_possible_truncation)] // Whole seconds, as CURRENT_TIMESTAMP has them.
     let created_at = utc::format(utc::now().floor() as i64);
     let first_id = next_id(connection)?;
+    if let Some(expected) = batch.expected_last_id.filter(|expected| *expected != first_id - 1) {
+        return Err(conflict(expected, first_id - 1));
+    }
     let mut appended = Appended::default();
     let mut id = first_id;
     for (index, entry) in batch.entries.iter().enumerate() {
@@ -225,6 +228,13 @@ fn next_id(connection: &Connection) -> Result<i64> {
     }
 }
 
+fn conflict(expected: i64, last: i64) -> Error {
+    let message = format!(
+        "the ledger's last id is {last}, not {expected} as expected: read what is new, decide anew, and commit again"
+    );
+    Error::new(Status::Conflict, message).with_field("expected_last_id").with_entry_id(last)
+}
+
 fn full() -> Error {
     Error::new(Status::LimitExceeded, "the ledger has used its largest possible id; begin a new one")
 }
@@ -257,8 +267,11 @@ fn existing(connection: &Connection, batch: &Batch<'_>, index: usize, first_id: 
 }
 
 fn duplicate(entry: &NewEntry<'_>, id: i64, first_id: i64, index: usize, batch: &Batch<'_>) -> Error {
-    let other =
-        if id >= first_id { "an earlier entry of this batch".to_string() } else { format!("the entry with id {id}") };
+    let other = if id >= first_id {
+        "an earlier entry of this batch".to_string()
+    } else {
+        format!("the entry with id {id}")
+    };
     let how = match batch.on_duplicate {
         OnDuplicate::Refuse => {
             "on_duplicate = ignore makes a repeated append of an equal entry succeed, and a ledger created with \
@@ -276,7 +289,11 @@ fn duplicate(entry: &NewEntry<'_>, id: i64, first_id: i64, index: usize, batch: 
     );
     let error = Error::new(Status::Duplicate, message).with_field("timestamp");
     let error = if id < first_id { error.with_entry_id(id) } else { error };
-    if batch.entries.len() > 1 { error.with_index(index).context(format!("entry {index} of the batch, counted from 0")) } else { error }
+    if batch.entries.len() > 1 {
+        error.with_index(index).context(format!("entry {index} of the batch, counted from 0"))
+    } else {
+        error
+    }
 }
 
 /// Which rows a cleanup deletes, with the clock read.

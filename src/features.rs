@@ -1,0 +1,166 @@
+//! Makes features: the JSON text of an object, from keys and values.
+
+use std::cell::OnceCell;
+
+use crate::entry::Limits;
+use crate::error::{Error, Result, Status};
+use crate::json::{self, Rules, Scanner};
+
+/// The features of an entry to be, key by key, in the order in which the keys were first set.
+#[derive(Clone, Debug, Default)]
+pub struct Features {
+    /// Each key with the JSON of its value.
+    members: Vec<(String, String)>,
+    /// The whole text with a NUL behind it, once it was asked for.
+    json: OnceCell<String>,
+}
+
+impl Features {
+    /// None yet: `{}`.
+    pub fn new() -> Features {
+        Features::default()
+    }
+
+    /// Sets a key to a number, which must be finite.
+    pub fn set_number(&mut self, key: &str, value: f64) -> Result<()> {
+        self.set_numbers_with(key, |out| number(out, value))
+    }
+
+    /// Sets a key to an array of numbers, each of them finite.
+    pub fn set_numbers(&mut self, key: &str, values: &[f64]) -> Result<()> {
+        self.set_numbers_with(key, |out| {
+            out.push(b'[');
+            for (index, value) in values.iter().enumerate() {
+                if index > 0 {
+                    out.push(b',');
+                }
+                number(out, *value).map_err(|error| error.with_index(index))?;
+            }
+            out.push(b']');
+            Ok(())
+        })
+    }
+
+    /// Sets a key to a whole number.
+    pub fn set_integer(&mut self, key: &str, value: i64) {
+        self.set(key, value.to_string());
+    }
+
+    /// Sets a key to a string.
+    pub fn set_text(&mut self, key: &str, value: &str) {
+        let mut json = Vec::new();
+        json::write_string(&mut json, value);
+        self.set(key, String::from_utf8(json).unwrap_or_default());
+    }
+
+    /// Sets a key to true or false.
+    pub fn set_boolean(&mut self, key: &str, value: bool) {
+        self.set(key, value.to_string());
+    }
+
+    /// Sets a key to any JSON value: an object or array inside, null, a number digit for digit.
+    pub fn set_json(&mut self, key: &str, value: &str) -> Result<()> {
+        let rules = Rules { depth_max: Limits::default().features_depth_max, strict: true };
+        let mut scanner = Scanner::new(value);
+        let compact =
+            scanner.value(rules).and_then(|json| scanner.end().map(|()| json)).map_err(|fault| {
+                Error::new(Status::InvalidEntry, format!("the value is not valid JSON: {fault}"))
+                    .with_field(key)
+            })?;
+        self.set(key, compact.into_owned());
+        Ok(())
+    }
+
+    /// Takes all keys away.
+    pub fn clear(&mut self) {
+        self.members.clear();
+        self.json.take();
+    }
+
+    /// The object as JSON.
+    pub fn json(&self) -> &str {
+        self.json_with_nul().strip_suffix('\0').unwrap_or_default()
+    }
+
+    /// The same, with a NUL behind it.
+    pub(crate) fn json_with_nul(&self) -> &str {
+        self.json.get_or_init(|| {
+            let mut out = vec![b'{'];
+            for (index, (key, value)) in self.members.iter().enumerate() {
+                if index > 0 {
+                    out.push(b',');
+                }
+                json::write_string(&mut out, key);
+                out.push(b':');
+                out.extend_from_slice(value.as_bytes());
+            }
+            out.extend_from_slice(b"}\0");
+            String::from_utf8(out).unwrap_or_default()
+        })
+    }
+
+    fn set_numbers_with(&mut self, key: &str, write: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<()> {
+        let mut json = Vec::new();
+        write(&mut json).map_err(|error| error.context(format!("\"{}\"", crate::error::excerpt(key))))?;
+        self.set(key, String::from_utf8(json).unwrap_or_default());
+        Ok(())
+    }
+
+    fn set(&mut self, key: &str, value: String) {
+        self.json.take();
+        match self.members.iter_mut().find(|(known, _)| known == key) {
+            Some((_, old)) => *old = value,
+            None => self.members.push((key.to_string(), value)),
+        }
+    }
+}
+
+fn number(out: &mut Vec<u8>, value: f64) -> Result<()> {
+    if !value.is_finite() {
+        let message = format!("the value is {value}, which JSON cannot express; leave it out, or use a text");
+        return Err(Error::argument("value", message));
+    }
+    json::write_f64(out, value);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_of_all_kinds_are_escaped_and_read_back() {
+        let mut features = Features::new();
+        assert_eq!(features.json(), "{}");
+        features.set_number("rate", 0.1).unwrap();
+        features.set_integer("count", i64::MIN);
+        features.set_text("a \"key\"\n", "x\\y\u{1}é\0");
+        features.set_boolean("ok", true);
+        features.set_numbers("values", &[1.0, -2.5e300]).unwrap();
+        features.set_json("nested", r#" { "a" : [ 1.50 , null ] } "#).unwrap();
+        features.set_number("rate", 910.0).unwrap();
+        let expected: serde_json::Value = serde_json::json!({
+            "rate": 910.0, "count": i64::MIN, "a \"key\"\n": "x\\y\u{1}é\0", "ok": true,
+            "values": [1.0, -2.5e300], "nested": {"a": [1.5, null]},
+        });
+        assert_eq!(serde_json::from_str::<serde_json::Value>(features.json()).unwrap(), expected);
+        assert!(features.json().starts_with(r#"{"rate":910.0,"count""#), "{}", features.json());
+        assert!(features.json().contains("1.50"), "digits stay");
+        features.clear();
+        assert_eq!(features.json(), "{}");
+    }
+
+    #[test]
+    fn what_json_cannot_express_is_refused_and_changes_nothing() {
+        let mut features = Features::new();
+        features.set_number("a", 1.0).unwrap();
+        for value in [f64::NAN, f64::INFINITY] {
+            assert_eq!(features.set_number("a", value).unwrap_err().field(), "value");
+            assert_eq!(features.set_numbers("a", &[0.0, value]).unwrap_err().index(), Some(1));
+        }
+        for value in ["", "{", "1 2", r#"{"a":1,"a":2}"#, "\"\\ud800\"", &"[".repeat(200)] {
+            assert_eq!(features.set_json("a", value).unwrap_err().status(), Status::InvalidEntry);
+        }
+        assert_eq!(features.json(), r#"{"a":1.0}"#);
+    }
+}
