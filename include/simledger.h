@@ -104,6 +104,17 @@
 #define SIMLEDGER_LOG_DEBUG 4
 
 /**
+ * Gives free pages at the end of the file back, in transactions of a thousand pages between which
+ * others write.
+ */
+#define SIMLEDGER_VACUUM_INCREMENTAL 1
+
+/**
+ * Writes the whole file anew, in one transaction that nobody can write beside.
+ */
+#define SIMLEDGER_VACUUM_FULL 2
+
+/**
  * How to open a ledger. Yours until `simledger_config_free`; for one thread at a time.
  */
 typedef struct simledger_config simledger_config;
@@ -166,6 +177,17 @@ typedef void (*simledger_log_callback)(int32_t level,
  * Told once that `user_data` is not used any more.
  */
 typedef void (*simledger_drop_callback)(void *user_data);
+
+/**
+ * Told how far something is, from 0 to 1, never less than before. Returns 0 to go on; anything
+ * else ends it.
+ *
+ * Called during the call, on its thread, with no lock of the library held but the snapshot that
+ * the check reads. It may call the library, but not close this ledger, nor write to it if it is in
+ * memory. A C++ exception out of it ends the program: catch it inside, or use `simledger.hpp`,
+ * which does.
+ */
+typedef int32_t (*simledger_progress_callback)(double part, void *user_data);
 
 /**
  * Done.
@@ -383,12 +405,15 @@ void simledger_config_free(simledger_config *config);
  * | `path` | `ledger.db` | the ledger file; `:memory:` is a new ledger in memory |
  * | `read_only` | `false` | open an existing file for reading only |
  * | `timeout` | `30` | seconds a call may take in all when it must wait, 0 to 1e9, decimals allowed; 0: try once |
+ * | `retry_count` | `1000000` | most times that a call tries again when another process holds a lock, within `timeout` |
+ * | `retry_delay` | `0.001` | seconds between two tries at most: the first wait is 50 microseconds, each further one twice as long up to this; a random part of it is taken |
+ * | `sql_timeout` | `30` | seconds that a statement of `simledger_sql` may run |
  * | `check_same_thread` | `false` | only the thread that opened the ledger may use the handle (close is free) |
  * | `on_duplicate` | `error` | `error`, or `ignore`: an equal entry that is there already is OK |
  * | `strict_fields` | `false` | refuse fields other than the four of an entry, instead of ignoring them |
  * | `entry_bytes_max` | `16777216` | most bytes of one entry's JSON, 1 to 900000000 |
  * | `features_depth_max` | `128` | most containers inside one another in features, 1 to 1024 |
- * | `result_bytes_max` | `1073741824` | most bytes of memory that the entries of one result take |
+ * | `result_bytes_max` | `1073741824` | most bytes of memory that the entries of one result, or the JSON of one `simledger_sql`, take |
  * | `journal_mode` | `WAL` | `WAL`, `DELETE`, `TRUNCATE` or `PERSIST` (`OFF` and `MEMORY` are refused) |
  * | `synchronous_mode` | `NORMAL` | `OFF`, `NORMAL`, `FULL` or `EXTRA`; see Durability above |
  * | `cache_size` | `10000` | SQLite's page cache in KB for each connection |
@@ -396,6 +421,7 @@ void simledger_config_free(simledger_config *config);
  * | `entry_cache_size` | `32` | entries kept in memory by id; 0: none |
  * | `query_cache_size` | `32` | by-node results kept in memory; 0: none |
  * | `cache_ttl` | `300` | seconds that a cache keeps what nobody asks for; answers are never stale, whatever it is |
+ * | `retention_seconds` | `0` | entries older than this are deleted in the background, by the ledger's clock, on a thread that ends with the last handle; 0: none |
  * | `unique` | `timestamp_node_id` | one entry for each timestamp and node, or `none`: any number |
  * | `clock` | `wall` | what age counts from in a cleanup: the system's clock, or `simulated`: the newest timestamp (for simulated time) |
  * | `guards` | `on` | triggers in the file that keep other programs from changing entries; `off` leaves them out |
@@ -405,11 +431,16 @@ void simledger_config_free(simledger_config *config);
  * Booleans are `true`, `yes`, `on`, `1` or `false`, `no`, `off`, `0`; the case of letters does not
  * matter, in named values neither.
  *
- * What is set by key wins over the profile, whatever the order of the calls. `unique`, `clock`,
- * `guards` and `commit` are settled in the file when it is created; `journal_mode`,
- * `synchronous_mode`, the cache keys and `max_connections` by whoever opens the file first in this
- * process. Whoever then asks for something else gets `INVALID_CONFIG` when opening; who sets
- * nothing takes what is there.
+ * Where several say something, what is set by this function wins over the environment, that over a
+ * file, that over the profile, and that over the defaults, whatever the order of the calls.
+ * `connection_pool_size` is another name for `max_connections`, and `retry_attempts` for
+ * `retry_count`.
+ *
+ * `unique`, `clock`, `guards` and `commit` are settled in the file when it is created;
+ * `journal_mode`, `synchronous_mode`, the cache keys, `max_connections` and `retention_seconds` by
+ * whoever opens the file first in this process. Whoever then asks for something else gets
+ * `INVALID_CONFIG` when opening; who sets nothing takes what is there. `simledger_option_set`
+ * changes what can change later.
  *
  * - `key`, `value`: UTF-8, lent for the call, `key_len` and `value_len` bytes long, or
  *   `SIMLEDGER_NUL_TERMINATED`.
@@ -423,6 +454,89 @@ simledger_status simledger_config_set(simledger_config *config,
                                       const char *value,
                                       size_t value_len,
                                       simledger_error **error);
+
+/**
+ * The value that a key, or `profile`, has in a configuration, all layers put together, in its
+ * normal form.
+ *
+ * - `key`: UTF-8, lent for the call, `key_len` bytes long or `SIMLEDGER_NUL_TERMINATED`.
+ * - `value`: gets the value, yours until `simledger_string_free`; NULL on failure.
+ * - `value_len`: gets its length in bytes; 0 on failure. May be NULL.
+ *
+ * Returns OK; INVALID_ARGUMENT; INVALID_CONFIG (unknown key, with the nearest name);
+ * OUT_OF_MEMORY; INTERNAL.
+ */
+simledger_status simledger_config_get(const simledger_config *config,
+                                      const char *key,
+                                      size_t key_len,
+                                      char **value,
+                                      size_t *value_len,
+                                      simledger_error **error);
+
+/**
+ * Loads the section `database:` of a YAML file, as the Python module has it: keys of
+ * `simledger_config_set`, or `profile`, with plain values. Other sections are passed over. A key
+ * that is not known is no error: the logs of the ledgers that are opened say so. A second file
+ * adds to the first.
+ *
+ * - `path`: UTF-8, lent for the call, `path_len` bytes long or `SIMLEDGER_NUL_TERMINATED`. A
+ *   regular file of at most 1 MiB in UTF-8. Never the path of an open ledger. The `path` inside it
+ *   counts from the current folder.
+ *
+ * Returns OK; INVALID_ARGUMENT; IO (missing, a directory, no permission); LIMIT_EXCEEDED (too
+ * large); INVALID_CONFIG (no valid YAML, a list or mapping or alias as value, a value out of
+ * range: the message names the line); INTERNAL. Whatever is not OK changed nothing.
+ */
+simledger_status simledger_config_load_file(simledger_config *config,
+                                            const char *path,
+                                            size_t path_len,
+                                            simledger_error **error);
+
+/**
+ * Loads the environment: variables named `SIMLEDGER_` with a key in capitals behind it, such as
+ * `SIMLEDGER_TIMEOUT` or `SIMLEDGER_PROFILE`. One that names no key is no error: the logs of the
+ * ledgers that are opened say so. Nothing else of the library reads the environment.
+ *
+ * Not while another thread calls setenv or putenv. Returns OK; INVALID_ARGUMENT; INVALID_CONFIG (a
+ * value out of range: the message names the variable), and then nothing is changed; INTERNAL.
+ */
+simledger_status simledger_config_load_environment(simledger_config *config,
+                                                   simledger_error **error);
+
+/**
+ * How many configuration keys there are.
+ *
+ * Any thread.
+ */
+size_t simledger_config_key_count(void);
+
+/**
+ * The name of a configuration key, counted from 0; "" where there is none.
+ *
+ * The string is constant. Any thread.
+ */
+const char *simledger_config_key_name(size_t index);
+
+/**
+ * The default of a configuration key, counted from 0; "" where there is none.
+ *
+ * The string is constant. Any thread.
+ */
+const char *simledger_config_key_default(size_t index);
+
+/**
+ * What the values of a configuration key may be, counted from 0; "" where there is none.
+ *
+ * The string is constant. Any thread.
+ */
+const char *simledger_config_key_range(size_t index);
+
+/**
+ * What a configuration key is for, in a sentence, counted from 0; "" where there is none.
+ *
+ * The string is constant. Any thread.
+ */
+const char *simledger_config_key_doc(size_t index);
 
 /**
  * Sets where the log goes, of each ledger that is opened with this configuration from now on; the
@@ -444,6 +558,22 @@ simledger_status simledger_config_set_log(simledger_config *config,
                                           void *user_data,
                                           simledger_drop_callback drop,
                                           simledger_error **error);
+
+/**
+ * Gives each ledger that is opened with this configuration from now on a queue for its log, to be
+ * read with `simledger_log_next`: for programs that cannot be called from any thread. It is beside
+ * the callback, if there is one.
+ *
+ * - `level`: `SIMLEDGER_LOG_ERROR` to `SIMLEDGER_LOG_DEBUG`; lines of this level and graver ones.
+ * - `lines_max`: most lines that wait, 1 to 1,000,000; when it is full the oldest goes, and the
+ *   metric `log_lines_dropped` counts. 0: no queue.
+ *
+ * Returns OK; INVALID_ARGUMENT, and then nothing is changed; INTERNAL.
+ */
+simledger_status simledger_config_set_log_queue(simledger_config *config,
+                                                int32_t level,
+                                                size_t lines_max,
+                                                simledger_error **error);
 
 /**
  * Opens the ledger file at `path` with the defaults, and creates it if there is none.
@@ -565,8 +695,8 @@ simledger_status simledger_append(simledger_ledger *ledger,
  * - `count`: gets how many were added, equal ones that were there already (`on_duplicate =
  *   ignore`) not counted; 0 on failure. May be NULL.
  *
- * Any thread. Returns what `simledger_append_json` returns; `simledger_error_index` names the entry
- * at fault.
+ * Any thread. Returns what `simledger_append_json` returns; `simledger_error_index` names the
+ * entry at fault.
  */
 simledger_status simledger_append_many_json(simledger_ledger *ledger,
                                             const char *json,
@@ -599,9 +729,9 @@ simledger_status simledger_validate_json(simledger_ledger *ledger,
  * Ids become visible in order: whoever has seen an id will never later see a smaller one that is
  * new. All that was acknowledged before the call began, in any process, is seen.
  *
- * - `last_seen_id`: 0, or the position of an earlier result. One above `simledger_last_id` is OK and
- *   gives nothing until the ledger has grown past it: a program that keeps positions from one run
- *   to the next compares the two, in case the file is another one.
+ * - `last_seen_id`: 0, or the position of an earlier result. One above `simledger_last_id` is OK
+ *   and gives nothing until the ledger has grown past it: a program that keeps positions from one
+ *   run to the next compares the two, in case the file is another one.
  * - `limit`: most entries, from 1; `SIMLEDGER_NO_LIMIT` for all. Fewer come where they would take
  *   more than `result_bytes_max`.
  * - `entries`: gets the result, yours until `simledger_entries_free`; NULL on failure.
@@ -622,8 +752,8 @@ simledger_status simledger_poll_since(simledger_ledger *ledger,
  * - `entries`: gets the result, yours until `simledger_entries_free`; NULL on failure.
  *
  * Any thread. Returns OK; INVALID_ARGUMENT; LIMIT_EXCEEDED (they take more than
- * `result_bytes_max`: read in pages with `simledger_poll_since`); or as any call on a ledger: BUSY,
- * IO, CORRUPT, CLOSED, WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
+ * `result_bytes_max`: read in pages with `simledger_poll_since`); or as any call on a ledger:
+ * BUSY, IO, CORRUPT, CLOSED, WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
  */
 simledger_status simledger_read_all(simledger_ledger *ledger,
                                     simledger_entries **entries,
@@ -633,8 +763,8 @@ simledger_status simledger_read_all(simledger_ledger *ledger,
  * The entry with an id.
  *
  * - `id`: from 1.
- * - `entry`: gets an entry of your own, until `simledger_entry_free`; NULL if there is none, and on
- *   failure.
+ * - `entry`: gets an entry of your own, until `simledger_entry_free`; NULL if there is none, and
+ *   on failure.
  *
  * Any thread. Returns OK; NOT_FOUND (without an error object); INVALID_ARGUMENT; CORRUPT (also
  * where the row is no valid entry); or as any call on a ledger: BUSY, IO, CLOSED, WRONG_THREAD,
@@ -654,8 +784,8 @@ simledger_status simledger_get_by_id(simledger_ledger *ledger,
  * - `entries`: gets the result, yours until `simledger_entries_free`; NULL on failure.
  *
  * Any thread. Returns OK; INVALID_ARGUMENT; LIMIT_EXCEEDED (they take more than
- * `result_bytes_max`: give a smaller limit); or as any call on a ledger: BUSY, IO, CORRUPT, CLOSED,
- * WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
+ * `result_bytes_max`: give a smaller limit); or as any call on a ledger: BUSY, IO, CORRUPT,
+ * CLOSED, WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
  */
 simledger_status simledger_read_by_node(simledger_ledger *ledger,
                                         const char *node_id,
@@ -728,8 +858,8 @@ const simledger_entry *simledger_entries_get(const simledger_entries *entries, s
  *
  * - `len`: gets its length in bytes; may be NULL.
  *
- * The string lives as long as the result. NULL with length 0 for NULL, and where there is no memory
- * for it.
+ * The string lives as long as the result. NULL with length 0 for NULL, and where there is no
+ * memory for it.
  */
 const char *simledger_entries_json(const simledger_entries *entries, size_t *len);
 
@@ -841,6 +971,83 @@ simledger_status simledger_cleanup_before_id(simledger_ledger *ledger,
                                              simledger_error **error);
 
 /**
+ * Puts all that was acknowledged into the ledger file itself and empties its WAL, waiting for
+ * readers within `timeout`. SQLite does this by itself as the WAL grows and when the last handle
+ * closes; after this call, and before the next append, the one file is all there is to copy.
+ * Nothing to do for a ledger in memory or without a WAL.
+ *
+ * Any thread. Returns OK; INVALID_ARGUMENT; BUSY (a reader or another process kept the WAL in use;
+ * what could be folded in was); or as any call that writes: INTERRUPTED, READ_ONLY, NO_SPACE, IO,
+ * CORRUPT, CLOSED, WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
+ */
+simledger_status simledger_checkpoint(simledger_ledger *ledger, simledger_error **error);
+
+/**
+ * Builds the indexes of the ledger anew, in one transaction: seconds for a million entries, in
+ * which nobody else appends. Only needed after an integrity check found an index damaged.
+ *
+ * Any thread. Returns OK; INVALID_ARGUMENT; CORRUPT (also where the rows contradict the unique
+ * constraint); or as any call that writes: BUSY, INTERRUPTED, READ_ONLY, NO_SPACE, IO, CLOSED,
+ * WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
+ */
+simledger_status simledger_reindex(simledger_ledger *ledger, simledger_error **error);
+
+/**
+ * Lets SQLite see how the data are distributed (its PRAGMA optimize), for the plans of
+ * `simledger_sql`. The library's own queries do not need it. Fast, also on large ledgers.
+ *
+ * Any thread. Returns OK; INVALID_ARGUMENT; or as any call that writes: BUSY, INTERRUPTED,
+ * READ_ONLY, NO_SPACE, IO, CORRUPT, CLOSED, WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
+ */
+simledger_status simledger_optimize(simledger_ledger *ledger, simledger_error **error);
+
+/**
+ * Gives the space of deleted entries back to the file system. Without it the file keeps its size
+ * and new entries use the space again.
+ *
+ * - `how`: `SIMLEDGER_VACUUM_INCREMENTAL` or `SIMLEDGER_VACUUM_FULL`. A full one needs twice the
+ *   space of the file meanwhile, partly in SQLite's folder for temporary files, and time in
+ *   proportion to it; only it helps files of the Python module, which can give space back in steps
+ *   from then on.
+ * - `freed`: gets how many bytes were given back; 0 on failure. May be NULL. While a reader uses
+ *   the WAL the file shrinks at a later checkpoint.
+ *
+ * Any thread. Returns OK; INVALID_ARGUMENT; UNSUPPORTED (an incremental one on a file that needs a
+ * full one); or as any call that writes: BUSY, INTERRUPTED, READ_ONLY, NO_SPACE, IO, CORRUPT,
+ * CLOSED, WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
+ */
+simledger_status simledger_vacuum(simledger_ledger *ledger,
+                                  int32_t how,
+                                  int64_t *freed,
+                                  simledger_error **error);
+
+/**
+ * Reads the whole file and says what is not as it should be: SQLite's own check of pages and
+ * indexes, then whether ids are in order, rows are valid entries, and tables, indexes and guards
+ * as they were made. Others append meanwhile.
+ *
+ * - `findings_max`: most findings, from 1; `SIMLEDGER_NO_LIMIT` for all.
+ * - `progress`: see `simledger_progress_callback`; may be NULL. The metric
+ *   `integrity_check_progress` says the same.
+ * - `user_data`: passed to `progress`, during this call only; may be NULL.
+ * - `findings`: gets the findings, each on a line of its own; "" where there are none. Yours until
+ *   `simledger_string_free`; NULL on failure. May be NULL.
+ * - `count`: gets how many there are: 0 means that all is well. 0 on failure too.
+ *
+ * Any thread. Takes seconds for a million entries. Returns OK (also with findings);
+ * INVALID_ARGUMENT; INTERRUPTED (`progress` ended it, or `simledger_interrupt`); CORRUPT (so
+ * damaged that it cannot be checked); or as any call on a ledger: BUSY, IO, CLOSED, WRONG_THREAD,
+ * OUT_OF_MEMORY, INTERNAL.
+ */
+simledger_status simledger_integrity_check(simledger_ledger *ledger,
+                                           size_t findings_max,
+                                           simledger_progress_callback progress,
+                                           void *user_data,
+                                           char **findings,
+                                           size_t *count,
+                                           simledger_error **error);
+
+/**
  * Forgets what the caches of the ledger hold. Never needed for fresh answers; it frees memory.
  *
  * Any thread. Returns OK; INVALID_ARGUMENT; IO (the file is not where it was); CLOSED;
@@ -849,30 +1056,112 @@ simledger_status simledger_cleanup_before_id(simledger_ledger *ledger,
 simledger_status simledger_invalidate_caches(simledger_ledger *ledger, simledger_error **error);
 
 /**
+ * How long ago the oldest thing was read from the file that the caches of the ledger hold.
+ *
+ * - `seconds`: gets the age, with decimals; 0 if the caches are empty, and on failure.
+ *
+ * Any thread. Answers are never stale, whatever the age. Returns OK; NOT_FOUND (the caches are
+ * empty); INVALID_ARGUMENT; IO (the file is not where it was); CLOSED; WRONG_THREAD; INTERNAL.
+ */
+simledger_status simledger_cache_age(simledger_ledger *ledger,
+                                     double *seconds,
+                                     simledger_error **error);
+
+/**
+ * Closes the connections of the ledger that no call is using, and frees their memory. They are
+ * opened again when they are needed.
+ *
+ * Any thread. Returns OK; INVALID_ARGUMENT; IO (the file is not where it was); CLOSED;
+ * WRONG_THREAD; INTERNAL.
+ */
+simledger_status simledger_release_connections(simledger_ledger *ledger, simledger_error **error);
+
+/**
  * The numbers of a ledger as a JSON object. They count what all handles of the file did in this
  * process since the first was opened. More names may come.
  *
- * | name | what it counts |
+ * | name | what it is |
  * |---|---|
  * | `entries_appended` | entries appended |
  * | `duplicates_ignored` | entries left out, equal ones being there (`on_duplicate = ignore`) |
  * | `entries_deleted` | entries that cleanup deleted |
  * | `rows_skipped` | rows of other programs that reads skipped, being no valid entries |
- * | `busy` | calls that ended with BUSY |
  * | `entry_cache_hits`, `entry_cache_misses` | `simledger_get_by_id` from memory, and from the file (entries that are not there too) |
  * | `query_cache_hits`, `query_cache_misses` | `simledger_read_by_node` from memory, and from the file |
+ * | `retries` | further tries where another process held a lock |
  * | `writer_resets` | times the writing connection was opened anew after a defect inside it |
+ * | `retention_runs`, `retention_failures` | cleanups in the background (`retention_seconds`), and those that failed |
+ * | `log_lines_dropped` | lines that fell out of a full log queue |
+ * | `entries`, `first_id`, `last_id` | what the ledger holds (`entries` is counted: milliseconds for a million) |
+ * | `ledger_bytes`, `wal_bytes` | sizes of the file and its WAL; null in memory |
+ * | `connections_max`, `_open`, `_idle`, `_out`, `connections_awaited` | the connections that read; calls that wait for one |
+ * | `oldest_reader_seconds`, `connections_out_seconds` | how long the oldest of those in use has been so; all of them, an array |
+ * | `entry_cache_entries`, `entry_cache_age_seconds` | what is kept by id, and how long the oldest of it |
+ * | `query_cache_results`, `query_cache_age_seconds` | likewise by node |
+ * | `integrity_check_progress` | how far the integrity check is that runs, or ran last, 0 to 1 |
+ * | `errors` | an object: calls that failed, by status (`BUSY`, ...) |
+ * | `latency_seconds` | an object of objects: `count`, `sum`, `p50`, `p90`, `p99` and `max` of `append`, `append_many`, `poll`, `read_all`, `get_by_id`, `read_by_node`, `query`, `count`, `sql`, `cleanup`, `checkpoint`, `reindex`, `optimize`, `vacuum`, `integrity_check`, `connection_wait`, `writer_wait` and `other`; of polls, gets and by-node reads one in 16 is timed and counts for 16; quantiles are right to an eighth |
  *
  * - `json`: gets the text, yours until `simledger_string_free`; NULL on failure.
  * - `json_len`: gets its length in bytes; 0 on failure. May be NULL.
  *
  * Any thread. Returns OK; INVALID_ARGUMENT; IO (the file is not where it was); CLOSED;
- * WRONG_THREAD; INTERNAL.
+ * WRONG_THREAD; OUT_OF_MEMORY; INTERNAL.
  */
 simledger_status simledger_metrics_json(simledger_ledger *ledger,
                                         char **json,
                                         size_t *json_len,
                                         simledger_error **error);
+
+/**
+ * The same numbers in Prometheus' text format, version 0.0.4: counters as
+ * `simledger_<name>_total`, the others as `simledger_<name>`, `simledger_errors_total` by
+ * `status`, and the histogram `simledger_latency_seconds` by `operation`; each with the label
+ * `ledger`, the path it was opened by. Serve it as `text/plain; version=0.0.4`.
+ *
+ * - `text`: gets the text, yours until `simledger_string_free`; NULL on failure.
+ * - `text_len`: gets its length in bytes; 0 on failure. May be NULL.
+ *
+ * Any thread. Returns what `simledger_metrics_json` returns.
+ */
+simledger_status simledger_metrics_prometheus(simledger_ledger *ledger,
+                                              char **text,
+                                              size_t *text_len,
+                                              simledger_error **error);
+
+/**
+ * One number of `simledger_metrics_json` by its name; inside objects with a dot:
+ * `entry_cache_hits`, `errors.BUSY`, `latency_seconds.append.p99`.
+ *
+ * - `name`: UTF-8, lent for the call, `name_len` bytes long or `SIMLEDGER_NUL_TERMINATED`.
+ * - `value`: gets the number; 0 on failure.
+ *
+ * Any thread. Returns OK; NOT_FOUND (it could not be found out, or there is none for a ledger in
+ * memory); INVALID_ARGUMENT (no such name; the message names the nearest); IO (the file is not where
+ * it was); CLOSED; WRONG_THREAD; OUT_OF_MEMORY; INTERNAL.
+ */
+simledger_status simledger_metric_get(simledger_ledger *ledger,
+                                      const char *name,
+                                      size_t name_len,
+                                      double *value,
+                                      simledger_error **error);
+
+/**
+ * The oldest line of the ledger's log queue (`simledger_config_set_log_queue`), out of it: the
+ * pull twin of the log callback.
+ *
+ * - `level`: gets `SIMLEDGER_LOG_ERROR` to `SIMLEDGER_LOG_DEBUG`; 0 if there is none. May be NULL.
+ * - `message`: gets the line, yours until `simledger_string_free`; NULL if there is none.
+ * - `message_len`: gets its length in bytes; may be NULL.
+ *
+ * Any thread. Returns OK; NOT_FOUND (the queue is empty, or there is none); INVALID_ARGUMENT;
+ * CLOSED; WRONG_THREAD; OUT_OF_MEMORY; INTERNAL.
+ */
+simledger_status simledger_log_next(simledger_ledger *ledger,
+                                    int32_t *level,
+                                    char **message,
+                                    size_t *message_len,
+                                    simledger_error **error);
 
 /**
  * Ends a string that the library gave you, as its function says. NULL is nothing. Any thread.

@@ -16,28 +16,38 @@ use lru::LruCache;
 use crate::store::Version;
 
 /// The least recently used values go first.
-pub(crate) struct Cache<K: Hash + Eq, V> {
-    kept: Option<Mutex<Kept<K, V>>>,
-    ttl: Duration,
-}
+pub(crate) struct Cache<K: Hash + Eq, V>(Mutex<Kept<K, V>>);
 
 struct Kept<K: Hash + Eq, V> {
+    /// 0: nothing is kept.
+    values_max: usize,
+    ttl: Duration,
     /// The label of everything in `values`.
     version: Option<Version>,
-    values: LruCache<K, (V, Instant)>,
+    values: LruCache<K, Value<V>>,
+}
+
+struct Value<V> {
+    value: V,
+    /// When it was read from the file, and when somebody asked for it last.
+    read: Instant,
+    asked: Instant,
 }
 
 impl<K: Hash + Eq, V: Clone> Cache<K, V> {
     /// A cache of at most this many values, each for at most this long; 0: none.
     pub fn new(values_max: usize, ttl: Duration) -> Cache<K, V> {
-        let kept = NonZeroUsize::new(values_max)
-            // Not allocated ahead: a large maximum must not cost a ledger that uses little of it.
-            .map(|most| {
-                let mut values = LruCache::unbounded();
-                values.resize(most);
-                Mutex::new(Kept { version: None, values })
-            });
-        Cache { kept, ttl }
+        // Not allocated ahead: a large maximum must not cost a ledger that uses little of it.
+        let mut kept = Kept { values_max, ttl, version: None, values: LruCache::unbounded() };
+        kept.configure(values_max, ttl);
+        Cache(Mutex::new(kept))
+    }
+
+    /// Keeps at most this many values from now on, each for at most this long.
+    pub fn configure(&self, values_max: usize, ttl: Duration) {
+        if let Some(mut kept) = self.kept() {
+            kept.configure(values_max, ttl);
+        }
     }
 
     /// The value for `key`, if it is what would be read now, at this version.
@@ -46,17 +56,19 @@ impl<K: Hash + Eq, V: Clone> Cache<K, V> {
         K: Borrow<Q>,
     {
         let mut kept = self.kept()?;
-        let now = kept.refresh(version, self.ttl);
-        let (value, since) = kept.values.get_mut(key)?;
-        *since = now;
-        Some(value.clone())
+        let now = kept.refresh(version);
+        let value = kept.values.get_mut(key)?;
+        value.asked = now;
+        Some(value.value.clone())
     }
 
     /// Keeps a value that was read after the ledger had this version.
     pub fn put(&self, key: K, value: V, version: Version) {
         let Some(mut kept) = self.kept() else { return };
-        let now = kept.refresh(version, self.ttl);
-        kept.values.put(key, (value, now));
+        let now = kept.refresh(version);
+        if kept.values_max > 0 {
+            kept.values.put(key, Value { value, read: now, asked: now });
+        }
     }
 
     /// Forgets everything.
@@ -67,23 +79,42 @@ impl<K: Hash + Eq, V: Clone> Cache<K, V> {
         }
     }
 
+    /// How many values it holds.
+    pub fn len(&self) -> usize {
+        self.kept().map_or(0, |kept| kept.values.len())
+    }
+
+    /// How long ago the oldest of them was read; `None` where there is none.
+    pub fn age(&self) -> Option<Duration> {
+        self.kept()?.values.iter().map(|(_, value)| value.read.elapsed()).max()
+    }
+
     fn kept(&self) -> Option<MutexGuard<'_, Kept<K, V>>> {
         // After a panic in it there is no cache: answers come from the file.
-        self.kept.as_ref()?.lock().ok()
+        self.0.lock().ok()
     }
 }
 
 impl<K: Hash + Eq, V> Kept<K, V> {
+    fn configure(&mut self, values_max: usize, ttl: Duration) {
+        self.values_max = values_max;
+        self.ttl = ttl;
+        match NonZeroUsize::new(values_max) {
+            Some(most) => self.values.resize(most),
+            None => self.values.clear(),
+        }
+    }
+
     /// Lets go of what is of another version, and of what nobody asked for in a long time; the
     /// time now.
-    fn refresh(&mut self, version: Version, ttl: Duration) -> Instant {
+    fn refresh(&mut self, version: Version) -> Instant {
         if self.version != Some(version) {
             self.values.clear();
             self.version = Some(version);
         }
         let now = Instant::now();
         // What nobody asks for sinks to the end of the list, the longest unused last.
-        while self.values.peek_lru().is_some_and(|(_, (_, since))| now - *since >= ttl) {
+        while self.values.peek_lru().is_some_and(|(_, value)| now - value.asked >= self.ttl) {
             self.values.pop_lru();
         }
         now
@@ -133,5 +164,21 @@ mod tests {
         cache.put(1, 1, Version(0));
         cache.clear();
         assert_eq!(cache.get(&1, Version(0)), None);
+    }
+
+    #[test]
+    fn a_smaller_size_lets_go_and_a_larger_one_keeps_more() {
+        let cache = Cache::new(3, LONG);
+        (0..3).for_each(|key| cache.put(key, key, Version(0)));
+        assert!(cache.age().is_some() && cache.len() == 3);
+        cache.configure(1, LONG);
+        assert_eq!((cache.len(), cache.get(&2, Version(0))), (1, Some(2)), "the newest stays");
+        cache.configure(0, LONG);
+        assert_eq!((cache.len(), cache.age()), (0, None));
+        cache.put(1, 1, Version(0));
+        assert_eq!(cache.len(), 0);
+        cache.configure(5, LONG);
+        (0..4).for_each(|key| cache.put(key, key, Version(0)));
+        assert_eq!(cache.len(), 4);
     }
 }

@@ -8,20 +8,73 @@ use std::cell::{Cell, RefCell};
 use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant};
 
+use crate::config::Options;
+use crate::error::{Error, Status};
+use crate::interrupt::Interrupts;
 use crate::logging::Level;
+
+/// What a call goes by.
+#[derive(Clone, Copy)]
+pub(crate) struct Terms {
+    /// What all its waiting may take together.
+    pub timeout: Duration,
+    /// How often it may try again where another process holds a lock, and how long it waits between
+    /// two tries at most.
+    pub retry_count: u32,
+    pub retry_delay: Duration,
+    pub log_level: Option<Level>,
+    /// Who can end it.
+    pub interrupts: Option<&'static Interrupts>,
+}
+
+impl Terms {
+    /// These, and nothing else.
+    #[cfg(test)]
+    pub fn within(timeout: Duration) -> Terms {
+        Terms { timeout, ..NO_CALL.terms }
+    }
+
+    pub fn new(
+        options: &Options,
+        log_level: Option<Level>,
+        interrupts: Option<&'static Interrupts>,
+    ) -> Terms {
+        let Options { timeout, retry_count, retry_delay, .. } = *options;
+        Terms { timeout, retry_count, retry_delay, log_level, interrupts }
+    }
+}
 
 #[derive(Clone, Copy)]
 struct Circumstances {
-    timeout: Duration,
+    terms: Terms,
     /// Set at the first wait: most calls never wait, and asking for the time is a good part of
     /// what a cached read costs.
     deadline: Option<Instant>,
-    log_level: Option<Level>,
+    /// When the work has to end as well, and not only the waiting.
+    work_deadline: Option<Instant>,
+    /// How often it was tried again.
+    retries: u32,
+    /// How often the ledger had been interrupted when the call began.
+    interrupts_before: u64,
+    /// Whether it is at a point where it must not be ended.
+    shielded: bool,
 }
 
-/// Of threads that make no call, such as the one that opens pooled connections.
-const NO_CALL: Circumstances =
-    Circumstances { timeout: Duration::from_secs(1), deadline: None, log_level: None };
+/// Of threads that make no call.
+const NO_CALL: Circumstances = Circumstances {
+    terms: Terms {
+        timeout: Duration::from_secs(1),
+        retry_count: u32::MAX,
+        retry_delay: Duration::from_millis(1),
+        log_level: None,
+        interrupts: None,
+    },
+    deadline: None,
+    work_deadline: None,
+    retries: 0,
+    interrupts_before: 0,
+    shielded: false,
+};
 
 thread_local! {
     static CURRENT: Cell<Circumstances> = const { Cell::new(NO_CALL) };
@@ -34,25 +87,36 @@ pub(crate) struct Call {
     outer_lines: Vec<(Level, String)>,
 }
 
+/// What a call leaves behind.
+pub(crate) struct Ended {
+    /// What it has to say to the log.
+    pub lines: Vec<(Level, String)>,
+    /// How often it was tried again.
+    pub retries: u32,
+}
+
 impl Call {
-    /// Begins a call that may take this long, and that logs up to this level.
-    pub fn begin(timeout: Duration, log_level: Option<Level>) -> Call {
-        let outer = CURRENT.replace(Circumstances { timeout, deadline: None, log_level });
+    /// Begins a call on these terms.
+    pub fn begin(terms: Terms) -> Call {
+        let interrupts_before = terms.interrupts.map_or(0, Interrupts::count);
+        let outer = CURRENT.replace(Circumstances { terms, interrupts_before, ..NO_CALL });
         // Only a call inside a call finds lines here.
-        let outer_lines = if outer.log_level.is_some() { take_lines() } else { Vec::new() };
+        let outer_lines = if outer.terms.log_level.is_some() { take_lines() } else { Vec::new() };
         Call { outer, outer_lines }
     }
 
-    /// Ends it; gives what it has to say to the log.
-    pub fn end(self) -> Vec<(Level, String)> {
-        if CURRENT.get().log_level.is_some() { take_lines() } else { Vec::new() }
+    /// Ends it.
+    pub fn end(self) -> Ended {
+        let ended = CURRENT.get();
+        let lines = if ended.terms.log_level.is_some() { take_lines() } else { Vec::new() };
+        Ended { lines, retries: ended.retries }
     }
 }
 
 impl Drop for Call {
     fn drop(&mut self) {
         let ended = CURRENT.replace(self.outer);
-        if ended.log_level.is_some() || self.outer.log_level.is_some() {
+        if ended.terms.log_level.is_some() || self.outer.terms.log_level.is_some() {
             let lines = std::mem::take(&mut self.outer_lines);
             let _ = LINES.try_with(|place| place.replace(lines));
         }
@@ -61,7 +125,7 @@ impl Drop for Call {
 
 /// Says something to the log of the ledger that is being called. Never with features in it.
 pub(crate) fn log(level: Level, message: impl FnOnce() -> String) {
-    if CURRENT.get().log_level.is_some_and(|most| level <= most) {
+    if CURRENT.get().terms.log_level.is_some_and(|most| level <= most) {
         let line = (level, message());
         let _ = LINES.try_with(|lines| lines.borrow_mut().push(line));
     }
@@ -73,41 +137,126 @@ fn take_lines() -> Vec<(Level, String)> {
     LINES.try_with(RefCell::take).unwrap_or_default()
 }
 
-/// What is left of the time budget; zero when it is used up.
+/// What is left of the time budget; zero when it is used up, or the call was interrupted.
 pub(crate) fn remaining() -> Duration {
+    if interrupted() {
+        return Duration::ZERO;
+    }
     let mut current = CURRENT.get();
     let now = Instant::now();
-    // A time-out too far away to express is no time-out.
-    let far = || now + Duration::from_secs(1 << 32);
-    let deadline =
-        *current.deadline.get_or_insert_with(|| now.checked_add(current.timeout).unwrap_or_else(far));
+    let deadline = *current.deadline.get_or_insert_with(|| after(now, current.terms.timeout));
     CURRENT.set(current);
     deadline.saturating_duration_since(now)
 }
 
-/// The whole time budget of the call, for messages.
-pub(crate) fn timeout() -> Duration {
-    CURRENT.get().timeout
+fn after(now: Instant, time: Duration) -> Instant {
+    // A time too far away to express is never.
+    now.checked_add(time).unwrap_or_else(|| now + Duration::from_secs(1 << 32))
 }
 
-/// Waits a little before the next attempt, a random part of a time that grows to a millisecond;
-/// false when the time budget is used up.
+/// Whether somebody has interrupted the call.
+pub(crate) fn interrupted() -> bool {
+    let current = CURRENT.get();
+    let more = |interrupts: &Interrupts| interrupts.count() != current.interrupts_before;
+    !current.shielded && current.terms.interrupts.is_some_and(more)
+}
+
+/// The error of a call that was interrupted, if it was.
+pub(crate) fn check() -> Result<(), Error> {
+    if interrupted() { Err(interruption()) } else { Ok(()) }
+}
+
+fn interruption() -> Error {
+    Error::new(Status::Interrupted, "the call was interrupted")
+}
+
+/// Runs `work`, which is not to be interrupted: what it does cannot be told from having been done.
+pub(crate) fn shielded<T>(work: impl FnOnce() -> T) -> T {
+    struct Lift(bool);
+    impl Drop for Lift {
+        fn drop(&mut self) {
+            CURRENT.set(Circumstances { shielded: self.0, ..CURRENT.get() });
+        }
+    }
+    let current = CURRENT.get();
+    let _lift = Lift(current.shielded);
+    CURRENT.set(Circumstances { shielded: true, ..current });
+    work()
+}
+
+/// From now on the call may take this long in all, also where it works and does not wait.
+pub(crate) fn limit_work(time: Duration) {
+    let deadline = Some(after(Instant::now(), time));
+    CURRENT.set(Circumstances { work_deadline: deadline, ..CURRENT.get() });
+}
+
+/// Whether SQLite shall leave off what it is doing for the call. Asked every few microseconds.
+pub(crate) fn should_stop() -> bool {
+    interrupted() || is_out_of_work_time()
+}
+
+fn is_out_of_work_time() -> bool {
+    let current = CURRENT.get();
+    !current.shielded && current.work_deadline.is_some_and(|deadline| Instant::now() >= deadline)
+}
+
+/// The error of a call that SQLite left off.
+pub(crate) fn stopped() -> Error {
+    if is_out_of_work_time() && !interrupted() {
+        let message = "the statement ran for all of the time that it may take (sql_timeout); \
+             let it read less, or raise sql_timeout";
+        return Error::new(Status::Interrupted, message).with_field("sql_timeout");
+    }
+    interruption()
+}
+
+/// The error of a call that waited in vain: for what, and what can be done.
+pub(crate) fn waited_for(what: &str, way: &str) -> Error {
+    if interrupted() {
+        return interruption();
+    }
+    let Circumstances { terms, retries, .. } = CURRENT.get();
+    if retries > 0 && retries >= terms.retry_count {
+        let message = format!(
+            "{what} at each of the {retries} further tries that a call makes; {way}, or raise retry_count"
+        );
+        return Error::new(Status::Busy, message).with_field("retry_count");
+    }
+    let message = format!(
+        "{what} for all of the {:?} that the call may take; {way}, or raise the timeout",
+        terms.timeout
+    );
+    Error::new(Status::Busy, message)
+}
+
+/// Sleeps until woken by `unpark`, by an interruption, or for this long.
+pub(crate) fn park(timeout: Duration) {
+    let current = CURRENT.get();
+    match current.terms.interrupts {
+        Some(interrupts) => interrupts.park(current.interrupts_before, timeout),
+        None => std::thread::park_timeout(timeout),
+    }
+}
+
+/// Waits a little before the next attempt, a random part of a time that grows to the retry delay;
+/// false when the time budget or the number of attempts is used up.
 ///
 /// Callers that wait for the same lock must not wake in step, and a short longest wait keeps a
 /// busy neighbour from starving us: its lock is free for some microseconds between two of its
 /// transactions.
 pub(crate) fn pause(attempt: u32) -> bool {
     const FIRST: Duration = Duration::from_micros(50);
-    const LONGEST: Duration = Duration::from_millis(1);
     let left = remaining();
-    if left.is_zero() {
+    let current = CURRENT.get();
+    if left.is_zero() || current.retries >= current.terms.retry_count {
         return false;
     }
-    let most = FIRST.saturating_mul(1 << attempt.min(10)).min(LONGEST);
+    CURRENT.set(Circumstances { retries: current.retries + 1, ..current });
+    let most = FIRST.saturating_mul(1 << attempt.min(20)).min(current.terms.retry_delay);
     // Each RandomState has keys of its own: the standard library's source of random numbers.
     let random = RandomState::new().hash_one(attempt) >> 32;
     let part = u32::try_from(random % 512).unwrap_or(0) + 512;
-    std::thread::sleep((most * part / 1024).min(left));
+    park((most * part / 1024).min(left));
     true
 }
 
@@ -115,13 +264,17 @@ pub(crate) fn pause(attempt: u32) -> bool {
 mod tests {
     use super::*;
 
+    fn terms(timeout: Duration, log_level: Option<Level>) -> Terms {
+        Terms { log_level, ..Terms::within(timeout) }
+    }
+
     #[test]
     fn the_budget_is_of_the_whole_call_and_of_each_call_its_own() {
-        let outer = Call::begin(Duration::from_secs(1000), None);
+        let outer = Call::begin(terms(Duration::from_secs(1000), None));
         let first = remaining();
         assert!(first <= Duration::from_secs(1000) && first > Duration::from_secs(900));
         {
-            let inner = Call::begin(Duration::ZERO, None);
+            let inner = Call::begin(terms(Duration::ZERO, None));
             assert_eq!(remaining(), Duration::ZERO);
             assert!(!pause(0));
             drop(inner);
@@ -132,21 +285,52 @@ mod tests {
     }
 
     #[test]
+    fn retries_are_counted_over_the_whole_call() {
+        let call = Call::begin(Terms { retry_count: 3, ..terms(Duration::from_secs(1000), None) });
+        assert_eq!([0, 0, 1, 0].map(pause), [true, true, true, false]);
+        assert_eq!(waited_for("it was taken", "try").field(), "retry_count");
+        assert_eq!(call.end().retries, 3);
+    }
+
+    #[test]
+    fn an_interruption_ends_the_calls_in_flight_and_no_later_one() {
+        let claim = crate::interrupt::Claim::new();
+        let terms = Terms { interrupts: Some(claim.get()), ..terms(Duration::from_secs(1000), None) };
+        let call = Call::begin(terms);
+        assert!(check().is_ok() && !should_stop());
+        std::thread::scope(|scope| {
+            // Whether it comes before this thread sleeps or after.
+            scope.spawn(|| claim.get().interrupt());
+            park(remaining());
+        });
+        assert_eq!(check().unwrap_err().status(), Status::Interrupted);
+        assert!(should_stop() && remaining().is_zero() && !pause(0));
+        shielded(|| assert!(!should_stop() && check().is_ok()));
+        assert_eq!(waited_for("it was taken", "try").status(), Status::Interrupted);
+        drop(call);
+        let _call = Call::begin(terms);
+        assert!(check().is_ok());
+    }
+
+    #[test]
     fn an_endless_budget_does_not_overflow() {
-        let call = Call::begin(Duration::MAX, None);
+        let call = Call::begin(terms(Duration::MAX, None));
         assert!(remaining() > Duration::from_secs(1 << 31));
+        limit_work(Duration::MAX);
+        assert!(!should_stop());
         drop(call);
     }
 
     #[test]
     fn lines_of_an_inner_call_stay_apart() {
-        let outer = Call::begin(Duration::ZERO, Some(Level::Info));
+        let outer = Call::begin(terms(Duration::ZERO, Some(Level::Info)));
         log(Level::Info, || "one".into());
         log(Level::Debug, || unreachable!("not asked for"));
-        let inner = Call::begin(Duration::ZERO, Some(Level::Info));
+        let inner = Call::begin(terms(Duration::ZERO, Some(Level::Info)));
         log(Level::Warn, || "two".into());
-        assert_eq!(inner.end(), [(Level::Warn, "two".to_string())]);
+        assert_eq!(inner.end().lines, [(Level::Warn, "two".to_string())]);
         log(Level::Error, || "three".into());
-        assert_eq!(outer.end(), [(Level::Info, "one".to_string()), (Level::Error, "three".to_string())]);
+        let lines = [(Level::Info, "one".to_string()), (Level::Error, "three".to_string())];
+        assert_eq!(outer.end().lines, lines);
     }
 }

@@ -1,9 +1,9 @@
 //! A timed, fair lock, shared or exclusive: before the writer, before a ledger in memory, before
 //! whatever a call may have to wait for.
 //!
-//! Whoever has waited longest comes next, and is woken alone. Who finds the gate free may pass those
-//! who wait, but only while none of them has waited for [`PATIENCE`]: a thread that appends again
-//! and again need not hand over, and sleep, at every append, and still starves nobody.
+//! Whoever has waited longest comes next, and is woken alone. Who finds the gate free may pass
+//! those who wait, but only while none of them has waited for [`PATIENCE`]: a thread that appends
+//! again and again need not hand over, and sleep, at every append, and still starves nobody.
 //!
 //! The standard library has neither time-outs nor fairness, and parking_lot, which has both, keeps
 //! all waiting threads of a process in one table. A forked child inherits that table with the
@@ -86,7 +86,7 @@ impl Gate {
                 return if admitted { Some(Passage(self)) } else { None };
             }
             drop(state);
-            thread::park_timeout(left);
+            call::park(left);
             state = self.state();
         }
     }
@@ -147,6 +147,11 @@ impl<T> Locked<T> {
         Locked { gate: Gate::default(), value: Mutex::new(value) }
     }
 
+    /// Whether one could begin at once, a moment ago.
+    pub fn is_free(&self) -> bool {
+        self.gate.state().inside == Inside::Nobody
+    }
+
     /// Works on the value. `None` if the time budget of the call ends before it is free.
     pub fn with<R>(&self, work: impl FnOnce(&mut T) -> R) -> Option<R> {
         let _passage = self.gate.pass()?;
@@ -166,7 +171,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
-    use crate::call::Call;
+    use crate::call::{Call, Terms};
 
     #[test]
     fn one_at_a_time_and_nobody_is_left_behind() {
@@ -174,7 +179,7 @@ mod tests {
         thread::scope(|scope| {
             for _ in 0..8 {
                 scope.spawn(|| {
-                    let _call = Call::begin(Duration::from_secs(100), None);
+                    let _call = Call::begin(Terms::within(Duration::from_secs(100)));
                     for _ in 0..2000 {
                         locked.with(|value| *value += 1).expect("there is time enough");
                     }
@@ -191,7 +196,7 @@ mod tests {
             for index in 0..8 {
                 let (gate, inside) = (&gate, &inside);
                 scope.spawn(move || {
-                    let _call = Call::begin(Duration::from_secs(100), None);
+                    let _call = Call::begin(Terms::within(Duration::from_secs(100)));
                     for _ in 0..1000 {
                         if index % 4 == 0 {
                             let _passage = gate.pass().unwrap();
@@ -212,7 +217,7 @@ mod tests {
     #[test]
     fn who_runs_out_of_time_leaves_the_queue_and_wakes_the_next() {
         let gate = Gate::default();
-        let _call = Call::begin(Duration::ZERO, None);
+        let _call = Call::begin(Terms::within(Duration::ZERO));
         let sharing = gate.share();
         assert!(gate.pass().is_none(), "no time to wait");
         assert!(gate.share().is_some(), "whoever gave up does not stand in the way");

@@ -5,18 +5,14 @@
 //! there is no server. This crate is what C programs link as `libsimledger`, and can be used from
 //! Rust as it is:
 //!
-//! ```
-//! use simledger::{Ledger, NO_LIMIT};
+//! ``` use simledger::{Ledger, NO_LIMIT};
 //!
 //! # fn main() -> simledger::Result<()> {
 //! let ledger = Ledger::open_path(":memory:")?;
 //! ledger.append_json(r#"{"timestamp":12.5,"node_id":"node-7","features":{"rate":910},"confidence":0.93}"#)?;
-//! let mut last_seen = 0;
-//! let fresh = ledger.poll_since(last_seen, NO_LIMIT)?;
-//! for entry in fresh.iter() {
-//!     println!("{} {}", entry.node_id(), entry.confidence());
-//! }
-//! last_seen = fresh.position();
+//! let mut last_seen = 0; let fresh = ledger.poll_since(last_seen, NO_LIMIT)?; for entry in
+//! fresh.iter() { println!("{} {}", entry.node_id(), entry.confidence()); } last_seen =
+//! fresh.position();
 //! # assert_eq!((fresh.len(), last_seen), (1, 1));
 //! ledger.close()
 //! # }
@@ -55,19 +51,22 @@ mod features;
 pub mod ffi;
 mod gate;
 mod hooks;
+mod interrupt;
 mod json;
 mod ledger;
 mod logging;
 mod metrics;
 mod query;
 mod registry;
+mod retention;
+mod shared;
 mod store;
 mod sys;
 mod transaction;
 mod utc;
 
 pub use chunk::{Columns, Entry, EntryRef};
-pub use config::{Config, KEYS, Key, Scope};
+pub use config::{Change, Config, KEYS, Key, Scope};
 pub use entries::Entries;
 pub use entry::{Limits, NODE_ID_BYTES_MAX, NewEntry};
 pub use error::{Error, Result, Status};
@@ -78,7 +77,9 @@ pub use features::Features;
 pub use hooks::armed as test_hooks;
 pub use ledger::{Batched, Ledger, NO_LIMIT};
 pub use logging::{Level, LogFunction};
+pub use metrics::Snapshot;
 pub use query::{Order, QUERY_NODES_MAX, Query};
+pub use store::{ProgressFunction, Vacuum};
 pub use transaction::Transaction;
 
 /// The version of SQLite inside.

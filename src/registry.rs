@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, Weak};
 
+use crate::call;
 use crate::config::Settings;
 use crate::engine::Engine;
 use crate::error::{Error, Result, Status};
@@ -44,6 +45,13 @@ impl Tenancy {
     fn new(slot: &Arc<Slot>) -> Tenancy {
         slot.tenants.fetch_add(1, Ordering::Relaxed);
         Tenancy(Arc::clone(slot))
+    }
+}
+
+impl Tenancy {
+    /// Runs `work` while no handle of the file can be opened.
+    pub fn undisturbed<T>(&self, work: impl FnOnce() -> T) -> Option<T> {
+        self.0.engines.with(|_| work())
     }
 }
 
@@ -88,8 +96,7 @@ pub(crate) fn open(settings: &mut Settings) -> Result<Arc<Engine>> {
     let slot = slot(place.id(), &path)?;
     let opened = slot.engines.with(|engines| engines.open(place, &slot, settings));
     opened.unwrap_or_else(|| {
-        let message = format!("another thread has been opening \"{path}\" for all of the time-out");
-        Err(Error::new(Status::Busy, message))
+        Err(call::waited_for(&format!("another thread was opening \"{path}\""), "try again"))
     })
 }
 
@@ -99,7 +106,7 @@ impl Engines {
         let read_only = settings.flag("read_only");
         let (writing, reading) = (self.writing.upgrade(), self.reading.upgrade());
         for engine in [&writing, &reading].into_iter().flatten() {
-            engine.check_place()?;
+            engine.shared().check_place()?;
             engine.settle(settings)?;
         }
         if let Some(engine) = writing.or(reading.filter(|_| read_only)) {

@@ -1,7 +1,8 @@
 //! Transactions: entries that are collected first and written together.
 //!
 //! Nothing of the ledger is held while a transaction is open: no writer ever waits for somebody who
-//! thinks. What was collected is written by [`Ledger::commit`](crate::Ledger::commit), all or nothing.
+//! thinks. What was collected is written by [`Ledger::commit`](crate::Ledger::commit), all or
+//! nothing.
 
 use crate::entry::{Limits, NewEntry};
 use crate::error::{Error, Result, Status};

@@ -95,7 +95,7 @@ fn one<T: rusqlite::types::FromSql>(sqlite: &Connection, sql: &str) -> T {
 }
 
 fn metric(ledger: &Ledger, name: &str) -> u64 {
-    let json: serde_json::Value = serde_json::from_str(&ledger.metrics_json().unwrap()).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&ledger.metrics().unwrap().to_json()).unwrap();
     json[name].as_u64().unwrap_or_else(|| panic!("there is no metric {name}"))
 }
 
@@ -570,6 +570,61 @@ fn a_file_of_the_python_module_opens_and_its_rows_stay_as_they_are() {
         assert_eq!(place.open(&[]).count().unwrap(), 199);
         assert_eq!(dump(&path), schema);
     }
+}
+
+/// How many transactions are in the WAL of a file. (<https://sqlite.org/fileformat2.html#walformat>)
+fn commits(path: &str) -> usize {
+    let wal = fs::read(format!("{path}-wal")).unwrap();
+    if wal.is_empty() {
+        return 0;
+    }
+    let number = |at: usize| u32::from_be_bytes(wal[at..at + 4].try_into().unwrap());
+    let frames = (32..wal.len()).step_by(24 + number(8) as usize);
+    // Of this WAL, as its salt says, and the last of a transaction, as it tells the size of the file.
+    frames.filter(|at| wal[at + 8..at + 16] == wal[16..24] && number(at + 4) > 0).count()
+}
+
+#[test]
+fn a_file_of_the_python_module_is_upgraded_in_one_transaction() {
+    let place = Place::new();
+    let path = place.file("ledger.db");
+    seed_file(&path, "WAL");
+    // Keeps the WAL from being emptied.
+    let other = place.sqlite();
+    other.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
+    assert_eq!(commits(&path), 0);
+    let ledger = place.open(&[]);
+    assert_eq!(commits(&path), 1);
+    ledger.append_json(&entry(2000.0, "n")).unwrap();
+    assert_eq!(commits(&path), 2, "that is how they are counted");
+}
+
+#[cfg(feature = "test-hooks")]
+#[test]
+#[ignore = "run by the test below, in a process of its own"]
+fn an_upgrade_that_panics() {
+    for journal_mode in ["WAL", "DELETE"] {
+        let place = Place::new();
+        let path = place.file("ledger.db");
+        seed_file(&path, journal_mode);
+        let (before, rows_before) = (dump(&path), rows(&path));
+        simledger::test_hooks::panic_at("schema.commit");
+        let panicked = std::panic::catch_unwind(|| place.try_open(&[])).err().expect("a panic");
+        assert_eq!(panicked.downcast_ref::<String>().unwrap(), "injected at schema.commit");
+        assert!(dump(&path) == before, "{journal_mode}: something was changed");
+        assert_eq!(place.open(&[]).append_json(&entry(2000.0, "Node_1")).unwrap(), 202);
+        assert_eq!(rows(&path)[..198], rows_before);
+        assert_eq!(integrity(&place.sqlite()), "ok");
+    }
+    println!("nothing half done");
+}
+
+#[cfg(feature = "test-hooks")]
+#[test]
+fn an_upgrade_that_is_not_committed_leaves_the_file_as_it_was() {
+    let output = common::again("an_upgrade_that_panics").output().unwrap();
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success() && out.contains("nothing half done"), "{out}{err}");
 }
 
 #[test]

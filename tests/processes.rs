@@ -2,7 +2,9 @@
 
 mod common;
 
+use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -318,8 +320,7 @@ fn what_another_process_did_is_seen_at_once(keys: &[(&str, &str)], rounds: i64) 
 }
 
 fn metric(ledger: &Ledger, name: &str) -> u64 {
-    let json: serde_json::Value = serde_json::from_str(&ledger.metrics_json().unwrap()).unwrap();
-    json[name].as_u64().unwrap_or_else(|| panic!("there is no metric {name}"))
+    ledger.metrics().unwrap().get(name).unwrap().expect("a counter") as u64
 }
 
 #[test]
@@ -547,7 +548,7 @@ fn a_lock_that_another_process_holds_is_busy_after_the_timeout() {
     other.ask(&format!("sqlite {}", place.file("ledger.db")));
     assert_eq!(other.ask("sql BEGIN IMMEDIATE"), "done");
 
-    let busy_before = metric(&ledger, "busy");
+    let busy_before = metric(&ledger, "errors.BUSY");
     for (ledger, timeout) in [(&ledger, 200), (&at_once, 0)] {
         for work in [
             (&|| ledger.append_json(&entry(1.0, "n"))) as &dyn Fn() -> simledger::Result<i64>,
@@ -567,7 +568,7 @@ fn a_lock_that_another_process_holds_is_busy_after_the_timeout() {
             );
         }
     }
-    assert_eq!(metric(&ledger, "busy") - busy_before, 6);
+    assert_eq!(metric(&ledger, "errors.BUSY") - busy_before, 6);
     // Who reads does not wait for who writes.
     assert_eq!(ids(&at_once.poll_since(0, NO_LIMIT).unwrap()), [1]);
     assert_eq!((at_once.count().unwrap(), at_once.get_by_id(1).unwrap().is_some()), (1, true));
@@ -639,4 +640,43 @@ fn a_full_pool_is_busy_after_the_timeout_and_never_a_hang() {
         assert_eq!(waiting.join().unwrap().unwrap(), 1);
     });
     assert_eq!(hasty.count().unwrap(), 1);
+}
+
+/// The descriptors of this process that are open on a file.
+fn descriptors(path: &Path) -> usize {
+    let all = fs::read_dir("/proc/self/fd").unwrap();
+    all.filter(|one| fs::read_link(one.as_ref().unwrap().path()).is_ok_and(|file| file == path)).count()
+}
+
+#[test]
+fn a_full_pool_opens_no_further_connection() {
+    const READERS: usize = 3;
+    let place = Place::new();
+    let file = place.path("ledger.db");
+    let keys = [("journal_mode", "DELETE"), ("max_connections", "3")];
+    let patient = place.open(&[&keys[..], &[("timeout", "60")]].concat());
+    let at_once = place.open(&[&keys[..], &[("timeout", "0")]].concat());
+    patient.append_json(&entry(0.0, "n")).unwrap();
+    let sqlite = place.sqlite();
+    // Readers wait at this lock, their connections in hand.
+    sqlite.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    let before = descriptors(&file);
+    assert!(before > 0);
+    thread::scope(|scope| {
+        let waiting: Vec<_> = (0..READERS).map(|_| scope.spawn(|| patient.count())).collect();
+        while descriptors(&file) < before + READERS {
+            assert!(!waiting.iter().any(|reader| reader.is_finished()), "it does not wait");
+            thread::yield_now();
+        }
+        let error = at_once.count().unwrap_err();
+        let opened = descriptors(&file) - before;
+        sqlite.execute_batch("COMMIT").unwrap();
+        assert_eq!((error.status(), error.field()), (Status::Busy, "max_connections"), "{error}");
+        assert_eq!(opened, READERS);
+        for reader in waiting {
+            assert_eq!(reader.join().unwrap().unwrap(), 1);
+        }
+    });
+    assert_eq!(at_once.count().unwrap(), 1);
+    assert_eq!(descriptors(&file), before + READERS, "they are kept for the next");
 }

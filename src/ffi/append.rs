@@ -86,7 +86,7 @@ pub unsafe extern "C" fn simledger_append(
         let node_id = unsafe { text(node_id, node_id_len, "node_id") }?;
         // SAFETY: as the caller promises.
         let features = unsafe { text(features_json, features_json_len, "features_json") }?;
-        let entry = NewEntry::new(timestamp, node_id, features, confidence, ledger.limits())?;
+        let entry = NewEntry::new(timestamp, node_id, features, confidence, &ledger.limits())?;
         out.set(ledger.append(&entry)?);
         Ok(Status::Ok)
     };
@@ -104,8 +104,8 @@ pub unsafe extern "C" fn simledger_append(
 /// - `count`: gets how many were added, equal ones that were there already (`on_duplicate =
 ///   ignore`) not counted; 0 on failure. May be NULL.
 ///
-/// Any thread. Returns what `simledger_append_json` returns; `simledger_error_index` names the entry
-/// at fault.
+/// Any thread. Returns what `simledger_append_json` returns; `simledger_error_index` names the
+/// entry at fault.
 ///
 /// # Safety
 /// `json` is as long as its length says. `first_id`, `count` and `error` are NULL or can be written
@@ -152,7 +152,7 @@ pub unsafe extern "C" fn simledger_validate_json(
     error: *mut *mut simledger_error,
 ) -> simledger_status {
     let body = || {
-        let limits = if ledger.is_null() { Limits::default() } else { *handle::enter(ledger)?.limits() };
+        let limits = if ledger.is_null() { Limits::default() } else { handle::enter(ledger)?.limits() };
         // SAFETY: as the caller promises.
         let json = unsafe { text(json, json_len, "json") }?;
         NewEntry::from_json(json, &limits)?;

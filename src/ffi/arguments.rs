@@ -2,7 +2,7 @@
 
 use std::ffi::{CStr, c_char};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Status};
 
 /// As a length: the text ends at its NUL.
 const NUL_TERMINATED: usize = usize::MAX;
@@ -64,6 +64,91 @@ impl<T> Out<T> {
     }
 }
 
+/// Where a text goes that C will own, and its length.
+pub(super) struct TextOut {
+    text: Out<*mut c_char>,
+    len: Out<usize>,
+}
+
+impl TextOut {
+    /// # Safety
+    /// Both are NULL, or can be written to as long as the `TextOut` lives.
+    pub unsafe fn new(text: *mut *mut c_char, len: *mut usize) -> TextOut {
+        // SAFETY: as the caller promises.
+        unsafe { TextOut { text: Out::new(text, std::ptr::null_mut()), len: Out::new(len, 0) } }
+    }
+
+    /// The call makes no sense without this result.
+    pub fn required(&self, name: &str) -> Result<()> {
+        self.text.required(name)
+    }
+
+    /// Hands a copy out, to be ended by `simledger_string_free`. It may hold NULs.
+    pub fn set(&self, text: &str) -> Result<()> {
+        // SAFETY: any size may be asked for; it is not 0.
+        let copy = unsafe { libc::malloc(text.len() + 1) }.cast::<u8>();
+        if copy.is_null() {
+            return Err(Error::new(Status::OutOfMemory, "no memory left for the text"));
+        }
+        // SAFETY: the block is new and has room for the text and its NUL.
+        unsafe {
+            copy.copy_from_nonoverlapping(text.as_ptr(), text.len());
+            copy.add(text.len()).write(0);
+        }
+        self.len.set(text.len());
+        self.text.set(copy.cast());
+        Ok(())
+    }
+}
+
+/// A struct that C sees: it begins with its size, as its caller knows it.
+///
+/// # Safety
+/// The first field is the `usize` that holds the size, and all zeroes are a valid value.
+pub(super) unsafe trait SelfSized: Copy {
+    /// The size of the first version.
+    const MIN: usize;
+}
+
+/// Larger ones were not made by any caller that set the size.
+const STRUCT_SIZE_MAX: usize = 4096;
+
+/// The size that the caller gave to its struct.
+///
+/// # Safety
+/// `target` is NULL, or its first field can be read.
+pub(super) unsafe fn struct_size<T: SelfSized>(target: *const T, name: &str) -> Result<usize> {
+    if target.is_null() {
+        return Err(null(name));
+    }
+    // SAFETY: not NULL, and the first field is a usize.
+    let size = unsafe { target.cast::<usize>().read() };
+    if (T::MIN..=STRUCT_SIZE_MAX).contains(&size) {
+        return Ok(size);
+    }
+    let message = format!(
+        "{name}->struct_size is {size}; set it to the size of the struct, at least {}, before the call",
+        T::MIN
+    );
+    Err(Error::argument(name, message))
+}
+
+/// Fills a struct of C: as much as both sides know, and the rest of the caller's with zeroes.
+///
+/// # Safety
+/// `size` bytes can be written at `target`, as `struct_size` found them.
+pub(super) unsafe fn fill<T: SelfSized>(target: *mut T, size: usize, value: &T) {
+    let common = size.min(size_of::<T>());
+    let (target, value) = (target.cast::<u8>(), std::ptr::from_ref(value).cast::<u8>());
+    // SAFETY: both are at least `common` bytes long, and the caller's `size`; they do not overlap,
+    // since `value` is ours. The size in front is put back as the caller set it.
+    unsafe {
+        target.copy_from_nonoverlapping(value, common);
+        target.add(common).write_bytes(0, size - common);
+        target.cast::<usize>().write(size);
+    }
+}
+
 /// A required pointer is NULL.
 pub(super) fn null(name: &str) -> Error {
     Error::argument(name, format!("{name} is NULL"))
@@ -78,4 +163,13 @@ pub(super) unsafe fn lend(text: &str, len: *mut usize) -> *const c_char {
     // SAFETY: as the caller promises.
     unsafe { Out::new(len, text.len()) };
     text.as_ptr().cast()
+}
+
+/// The same for a text that has its NUL as last character.
+///
+/// # Safety
+/// `len` is NULL or can be written to.
+pub(super) unsafe fn lend_with_nul(text: &str, len: *mut usize) -> *const c_char {
+    // SAFETY: as the caller promises; behind the text without its NUL is the NUL.
+    unsafe { lend(text.strip_suffix('\0').unwrap_or_default(), len) }
 }

@@ -1,14 +1,14 @@
 //! Configuration.
 
 use std::ffi::{CString, c_char, c_void};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use super::arguments::{null, text};
+use super::arguments::{TextOut, null, text};
 use super::guard::guard;
 use super::own::Owned;
 use super::{simledger_error, simledger_status};
-use crate::config::Config;
-use crate::error::{Error, Status};
+use crate::config::{Config, KEYS};
+use crate::error::{Error, Result, Status};
 use crate::logging::Level;
 
 /// How to open a ledger. Yours until `simledger_config_free`; for one thread at a time.
@@ -64,12 +64,15 @@ pub unsafe extern "C" fn simledger_config_free(config: *mut simledger_config) {
 /// | `path` | `ledger.db` | the ledger file; `:memory:` is a new ledger in memory |
 /// | `read_only` | `false` | open an existing file for reading only |
 /// | `timeout` | `30` | seconds a call may take in all when it must wait, 0 to 1e9, decimals allowed; 0: try once |
+/// | `retry_count` | `1000000` | most times that a call tries again when another process holds a lock, within `timeout` |
+/// | `retry_delay` | `0.001` | seconds between two tries at most: the first wait is 50 microseconds, each further one twice as long up to this; a random part of it is taken |
+/// | `sql_timeout` | `30` | seconds that a statement of `simledger_sql` may run |
 /// | `check_same_thread` | `false` | only the thread that opened the ledger may use the handle (close is free) |
 /// | `on_duplicate` | `error` | `error`, or `ignore`: an equal entry that is there already is OK |
 /// | `strict_fields` | `false` | refuse fields other than the four of an entry, instead of ignoring them |
 /// | `entry_bytes_max` | `16777216` | most bytes of one entry's JSON, 1 to 900000000 |
 /// | `features_depth_max` | `128` | most containers inside one another in features, 1 to 1024 |
-/// | `result_bytes_max` | `1073741824` | most bytes of memory that the entries of one result take |
+/// | `result_bytes_max` | `1073741824` | most bytes of memory that the entries of one result, or the JSON of one `simledger_sql`, take |
 /// | `journal_mode` | `WAL` | `WAL`, `DELETE`, `TRUNCATE` or `PERSIST` (`OFF` and `MEMORY` are refused) |
 /// | `synchronous_mode` | `NORMAL` | `OFF`, `NORMAL`, `FULL` or `EXTRA`; see Durability above |
 /// | `cache_size` | `10000` | SQLite's page cache in KB for each connection |
@@ -77,6 +80,7 @@ pub unsafe extern "C" fn simledger_config_free(config: *mut simledger_config) {
 /// | `entry_cache_size` | `32` | entries kept in memory by id; 0: none |
 /// | `query_cache_size` | `32` | by-node results kept in memory; 0: none |
 /// | `cache_ttl` | `300` | seconds that a cache keeps what nobody asks for; answers are never stale, whatever it is |
+/// | `retention_seconds` | `0` | entries older than this are deleted in the background, by the ledger's clock, on a thread that ends with the last handle; 0: none |
 /// | `unique` | `timestamp_node_id` | one entry for each timestamp and node, or `none`: any number |
 /// | `clock` | `wall` | what age counts from in a cleanup: the system's clock, or `simulated`: the newest timestamp (for simulated time) |
 /// | `guards` | `on` | triggers in the file that keep other programs from changing entries; `off` leaves them out |
@@ -86,11 +90,16 @@ pub unsafe extern "C" fn simledger_config_free(config: *mut simledger_config) {
 /// Booleans are `true`, `yes`, `on`, `1` or `false`, `no`, `off`, `0`; the case of letters does not
 /// matter, in named values neither.
 ///
-/// What is set by key wins over the profile, whatever the order of the calls. `unique`, `clock`,
-/// `guards` and `commit` are settled in the file when it is created; `journal_mode`,
-/// `synchronous_mode`, the cache keys and `max_connections` by whoever opens the file first in this
-/// process. Whoever then asks for something else gets `INVALID_CONFIG` when opening; who sets
-/// nothing takes what is there.
+/// Where several say something, what is set by this function wins over the environment, that over a
+/// file, that over the profile, and that over the defaults, whatever the order of the calls.
+/// `connection_pool_size` is another name for `max_connections`, and `retry_attempts` for
+/// `retry_count`.
+///
+/// `unique`, `clock`, `guards` and `commit` are settled in the file when it is created;
+/// `journal_mode`, `synchronous_mode`, the cache keys, `max_connections` and `retention_seconds` by
+/// whoever opens the file first in this process. Whoever then asks for something else gets
+/// `INVALID_CONFIG` when opening; who sets nothing takes what is there. `simledger_option_set`
+/// changes what can change later.
 ///
 /// - `key`, `value`: UTF-8, lent for the call, `key_len` and `value_len` bytes long, or
 ///   `SIMLEDGER_NUL_TERMINATED`.
@@ -124,6 +133,163 @@ pub unsafe extern "C" fn simledger_config_set(
     unsafe { guard(error, body) }
 }
 
+/// The value that a key, or `profile`, has in a configuration, all layers put together, in its
+/// normal form.
+///
+/// - `key`: UTF-8, lent for the call, `key_len` bytes long or `SIMLEDGER_NUL_TERMINATED`.
+/// - `value`: gets the value, yours until `simledger_string_free`; NULL on failure.
+/// - `value_len`: gets its length in bytes; 0 on failure. May be NULL.
+///
+/// Returns OK; INVALID_ARGUMENT; INVALID_CONFIG (unknown key, with the nearest name);
+/// OUT_OF_MEMORY; INTERNAL.
+///
+/// # Safety
+/// `config` is a configuration that nobody changes now. `key` is as long as its length says.
+/// `value` can be written to. `value_len` and `error` are NULL or can be written to.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn simledger_config_get(
+    config: *const simledger_config,
+    key: *const c_char,
+    key_len: usize,
+    value: *mut *mut c_char,
+    value_len: *mut usize,
+    error: *mut *mut simledger_error,
+) -> simledger_status {
+    let body = || {
+        // SAFETY: as the caller promises.
+        let out = unsafe { TextOut::new(value, value_len) };
+        // SAFETY: as the caller promises.
+        let config = unsafe { simledger_config::look(config) }.ok_or_else(|| null("config"))?;
+        // SAFETY: as the caller promises.
+        let key = unsafe { text(key, key_len, "key") }?;
+        out.required("value")?;
+        out.set(&config.get(key)?)?;
+        Ok(Status::Ok)
+    };
+    // SAFETY: as the caller promises.
+    unsafe { guard(error, body) }
+}
+
+/// Loads the section `database:` of a YAML file, as the Python module has it: keys of
+/// `simledger_config_set`, or `profile`, with plain values. Other sections are passed over. A key
+/// that is not known is no error: the logs of the ledgers that are opened say so. A second file
+/// adds to the first.
+///
+/// - `path`: UTF-8, lent for the call, `path_len` bytes long or `SIMLEDGER_NUL_TERMINATED`. A
+///   regular file of at most 1 MiB in UTF-8. Never the path of an open ledger. The `path` inside it
+///   counts from the current folder.
+///
+/// Returns OK; INVALID_ARGUMENT; IO (missing, a directory, no permission); LIMIT_EXCEEDED (too
+/// large); INVALID_CONFIG (no valid YAML, a list or mapping or alias as value, a value out of
+/// range: the message names the line); INTERNAL. Whatever is not OK changed nothing.
+///
+/// # Safety
+/// `config` is a configuration that nobody else uses now. `path` is as long as its length says.
+/// `error` is NULL or can be written to.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn simledger_config_load_file(
+    config: *mut simledger_config,
+    path: *const c_char,
+    path_len: usize,
+    error: *mut *mut simledger_error,
+) -> simledger_status {
+    let body = || {
+        // SAFETY: as the caller promises.
+        let config = unsafe { simledger_config::change(config) }.ok_or_else(|| null("config"))?;
+        // SAFETY: as the caller promises.
+        config.load_file(unsafe { text(path, path_len, "path") }?)?;
+        Ok(Status::Ok)
+    };
+    // SAFETY: as the caller promises.
+    unsafe { guard(error, body) }
+}
+
+/// Loads the environment: variables named `SIMLEDGER_` with a key in capitals behind it, such as
+/// `SIMLEDGER_TIMEOUT` or `SIMLEDGER_PROFILE`. One that names no key is no error: the logs of the
+/// ledgers that are opened say so. Nothing else of the library reads the environment.
+///
+/// Not while another thread calls setenv or putenv. Returns OK; INVALID_ARGUMENT; INVALID_CONFIG (a
+/// value out of range: the message names the variable), and then nothing is changed; INTERNAL.
+///
+/// # Safety
+/// `config` is a configuration that nobody else uses now. `error` is NULL or can be written to.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn simledger_config_load_environment(
+    config: *mut simledger_config,
+    error: *mut *mut simledger_error,
+) -> simledger_status {
+    let body = || {
+        // SAFETY: as the caller promises.
+        unsafe { simledger_config::change(config) }.ok_or_else(|| null("config"))?.load_environment()?;
+        Ok(Status::Ok)
+    };
+    // SAFETY: as the caller promises.
+    unsafe { guard(error, body) }
+}
+
+/// How many configuration keys there are.
+///
+/// Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn simledger_config_key_count() -> usize {
+    KEYS.len()
+}
+
+/// The name of a configuration key, counted from 0; "" where there is none.
+///
+/// The string is constant. Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn simledger_config_key_name(index: usize) -> *const c_char {
+    key_text(index, |texts| &texts.name)
+}
+
+/// The default of a configuration key, counted from 0; "" where there is none.
+///
+/// The string is constant. Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn simledger_config_key_default(index: usize) -> *const c_char {
+    key_text(index, |texts| &texts.default)
+}
+
+/// What the values of a configuration key may be, counted from 0; "" where there is none.
+///
+/// The string is constant. Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn simledger_config_key_range(index: usize) -> *const c_char {
+    key_text(index, |texts| &texts.range)
+}
+
+/// What a configuration key is for, in a sentence, counted from 0; "" where there is none.
+///
+/// The string is constant. Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn simledger_config_key_doc(index: usize) -> *const c_char {
+    key_text(index, |texts| &texts.doc)
+}
+
+struct KeyTexts {
+    name: CString,
+    default: CString,
+    range: CString,
+    doc: CString,
+}
+
+/// The texts of the keys with NULs behind them, made once.
+fn key_text(index: usize, which: impl FnOnce(&'static KeyTexts) -> &'static CString) -> *const c_char {
+    static TEXTS: OnceLock<Vec<KeyTexts>> = OnceLock::new();
+    let text = |text: &str| CString::new(text).unwrap_or_default();
+    let texts = TEXTS.get_or_init(|| {
+        let texts = KEYS.iter().map(|key| KeyTexts {
+            name: text(key.name),
+            default: text(key.default),
+            range: text(&key.range()),
+            doc: text(key.doc),
+        });
+        texts.collect()
+    });
+    texts.get(index).map_or(c"".as_ptr(), |texts| which(texts).as_ptr())
+}
+
 /// Sets where the log goes, of each ledger that is opened with this configuration from now on; the
 /// log sees what opening says.
 ///
@@ -152,11 +318,7 @@ pub unsafe extern "C" fn simledger_config_set_log(
     let body = || {
         // SAFETY: as the caller promises.
         let config = unsafe { simledger_config::change(config) }.ok_or_else(|| null("config"))?;
-        let level = Level::from_code(level).ok_or_else(|| {
-            let message =
-                format!("level is {level}; it must be SIMLEDGER_LOG_ERROR (1) to SIMLEDGER_LOG_DEBUG (4)");
-            Error::argument("level", message)
-        })?;
+        let level = level_of(level)?;
         let receiver = Receiver { callback, user_data, drop };
         if callback.is_some() {
             config.set_log(level, Arc::new(move |level, line: &str| receiver.tell(level, line)));
@@ -167,6 +329,43 @@ pub unsafe extern "C" fn simledger_config_set_log(
     };
     // SAFETY: as the caller promises.
     unsafe { guard(error, body) }
+}
+
+/// Gives each ledger that is opened with this configuration from now on a queue for its log, to be
+/// read with `simledger_log_next`: for programs that cannot be called from any thread. It is beside
+/// the callback, if there is one.
+///
+/// - `level`: `SIMLEDGER_LOG_ERROR` to `SIMLEDGER_LOG_DEBUG`; lines of this level and graver ones.
+/// - `lines_max`: most lines that wait, 1 to 1,000,000; when it is full the oldest goes, and the
+///   metric `log_lines_dropped` counts. 0: no queue.
+///
+/// Returns OK; INVALID_ARGUMENT, and then nothing is changed; INTERNAL.
+///
+/// # Safety
+/// `config` is a configuration that nobody else uses now. `error` is NULL or can be written to.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn simledger_config_set_log_queue(
+    config: *mut simledger_config,
+    level: i32,
+    lines_max: usize,
+    error: *mut *mut simledger_error,
+) -> simledger_status {
+    let body = || {
+        // SAFETY: as the caller promises.
+        let config = unsafe { simledger_config::change(config) }.ok_or_else(|| null("config"))?;
+        config.set_log_queue(level_of(level)?, lines_max)?;
+        Ok(Status::Ok)
+    };
+    // SAFETY: as the caller promises.
+    unsafe { guard(error, body) }
+}
+
+fn level_of(level: i32) -> Result<Level> {
+    Level::from_code(level).ok_or_else(|| {
+        let message =
+            format!("level is {level}; it must be SIMLEDGER_LOG_ERROR (1) to SIMLEDGER_LOG_DEBUG (4)");
+        Error::argument("level", message)
+    })
 }
 
 /// A log receiver of C.

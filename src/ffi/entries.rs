@@ -83,8 +83,8 @@ pub unsafe extern "C" fn simledger_entries_get(
 ///
 /// - `len`: gets its length in bytes; may be NULL.
 ///
-/// The string lives as long as the result. NULL with length 0 for NULL, and where there is no memory
-/// for it.
+/// The string lives as long as the result. NULL with length 0 for NULL, and where there is no
+/// memory for it.
 ///
 /// # Safety
 /// `entries` is NULL or a result that was not freed. `len` is NULL or can be written to.

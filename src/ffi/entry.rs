@@ -34,6 +34,18 @@ impl simledger_entry {
         row.cast_mut()
     }
 
+    /// The entry, if there is one.
+    ///
+    /// # Safety
+    /// `entry` is NULL or an entry that is alive, and stays so for `'a`.
+    pub(super) unsafe fn look<'a>(entry: *const simledger_entry) -> Option<EntryRef<'a>> {
+        // SAFETY: as the caller promises.
+        let row = unsafe { simledger_entry::row(entry) }?;
+        // SAFETY: the chunk of a row that is alive is alive.
+        let chunk: &'a Chunk = unsafe { row.chunk().get() };
+        Some(EntryRef::of(row, chunk))
+    }
+
     /// # Safety
     /// `entry` is NULL or an entry that is alive, and stays so for `'a`.
     unsafe fn row<'a>(entry: *const simledger_entry) -> Option<&'a Row> {
@@ -46,12 +58,7 @@ impl simledger_entry {
 unsafe fn of<T>(entry: *const simledger_entry, nothing: T, read: impl FnOnce(EntryRef<'static>) -> T) -> T {
     // SAFETY: the caller of the C function passes NULL or an entry that is alive; what is read is
     // handed out for as long as that is so.
-    let row: Option<&'static Row> = unsafe { simledger_entry::row(entry) };
-    row.map_or(nothing, |row| {
-        // SAFETY: the chunk of a row that is alive is alive.
-        let chunk: &'static Chunk = unsafe { row.chunk().get() };
-        read(EntryRef::of(row, chunk))
-    })
+    unsafe { simledger_entry::look(entry) }.map_or(nothing, read)
 }
 
 /// Its id: its place in the ledger's order, from 1; 0 for NULL.

@@ -1,9 +1,10 @@
-//! Handles of ledgers and transactions: a place in a table and a serial number, dressed as a pointer.
+//! Handles of ledgers and transactions: a place in a table and a serial number, dressed as a
+//! pointer.
 //!
-//! A table is never freed, so that whatever C passes in can be checked without touching memory
-//! that is not ours: a stale handle has a serial number that its place no longer has, a made-up one
-//! has a number that was never given. The state of a place, its serial number and how many calls
-//! are inside, is one atomic word, so that entering and leaving cost an atomic operation each.
+//! A table is never freed, so that whatever C passes in can be checked without touching memory that
+//! is not ours: a stale handle has a serial number that its place no longer has, a made-up one has
+//! a number that was never given. The state of a place, its serial number and how many calls are
+//! inside, is one atomic word, so that entering and leaving cost an atomic operation each.
 //!
 //! A child that was forked inherits the table. Its places stay taken there for ever: what is in
 //! them belongs to the parent.

@@ -136,7 +136,7 @@ pub unsafe extern "C" fn simledger_close(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn simledger_shutdown(error: *mut *mut simledger_error) -> simledger_status {
     let body = || {
-        if logging::receiving() {
+        if logging::in_callback() {
             return Err(handle::inside_callback("a ledger cannot be closed"));
         }
         handle::close_all_ledgers(Ledger::close)?;

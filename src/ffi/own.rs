@@ -1,8 +1,10 @@
 //! What stands behind each opaque C type, and who owns it.
 
-use super::{simledger_config, simledger_entries, simledger_error};
+use super::{simledger_config, simledger_entries, simledger_error, simledger_features, simledger_query};
 use crate::config::Config;
 use crate::entries::Entries;
+use crate::features::Features;
+use crate::query::Query;
 
 /// A C type that is a boxed Rust value: C owns the pointer until it calls the type's `_free`.
 pub(super) trait Owned: Sized {
@@ -51,6 +53,14 @@ impl Owned for simledger_config {
 
 impl Owned for simledger_entries {
     type Inner = Entries;
+}
+
+impl Owned for simledger_features {
+    type Inner = Features;
+}
+
+impl Owned for simledger_query {
+    type Inner = Query;
 }
 
 impl Owned for simledger_error {

@@ -13,7 +13,7 @@ use crate::error::{Result, Status};
 use crate::ledger::Ledger;
 
 /// A read that gives a result.
-unsafe fn read(
+pub(super) unsafe fn read(
     ledger: *mut simledger_ledger,
     entries: *mut *mut simledger_entries,
     error: *mut *mut simledger_error,
@@ -59,9 +59,9 @@ unsafe fn number(
 /// Ids become visible in order: whoever has seen an id will never later see a smaller one that is
 /// new. All that was acknowledged before the call began, in any process, is seen.
 ///
-/// - `last_seen_id`: 0, or the position of an earlier result. One above `simledger_last_id` is OK and
-///   gives nothing until the ledger has grown past it: a program that keeps positions from one run
-///   to the next compares the two, in case the file is another one.
+/// - `last_seen_id`: 0, or the position of an earlier result. One above `simledger_last_id` is OK
+///   and gives nothing until the ledger has grown past it: a program that keeps positions from one
+///   run to the next compares the two, in case the file is another one.
 /// - `limit`: most entries, from 1; `SIMLEDGER_NO_LIMIT` for all. Fewer come where they would take
 ///   more than `result_bytes_max`.
 /// - `entries`: gets the result, yours until `simledger_entries_free`; NULL on failure.
@@ -89,8 +89,8 @@ pub unsafe extern "C" fn simledger_poll_since(
 /// - `entries`: gets the result, yours until `simledger_entries_free`; NULL on failure.
 ///
 /// Any thread. Returns OK; INVALID_ARGUMENT; LIMIT_EXCEEDED (they take more than
-/// `result_bytes_max`: read in pages with `simledger_poll_since`); or as any call on a ledger: BUSY,
-/// IO, CORRUPT, CLOSED, WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
+/// `result_bytes_max`: read in pages with `simledger_poll_since`); or as any call on a ledger:
+/// BUSY, IO, CORRUPT, CLOSED, WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
 ///
 /// # Safety
 /// `entries` can be written to. `error` is NULL or can be written to.
@@ -107,8 +107,8 @@ pub unsafe extern "C" fn simledger_read_all(
 /// The entry with an id.
 ///
 /// - `id`: from 1.
-/// - `entry`: gets an entry of your own, until `simledger_entry_free`; NULL if there is none, and on
-///   failure.
+/// - `entry`: gets an entry of your own, until `simledger_entry_free`; NULL if there is none, and
+///   on failure.
 ///
 /// Any thread. Returns OK; NOT_FOUND (without an error object); INVALID_ARGUMENT; CORRUPT (also
 /// where the row is no valid entry); or as any call on a ledger: BUSY, IO, CLOSED, WRONG_THREAD,
@@ -146,8 +146,8 @@ pub unsafe extern "C" fn simledger_get_by_id(
 /// - `entries`: gets the result, yours until `simledger_entries_free`; NULL on failure.
 ///
 /// Any thread. Returns OK; INVALID_ARGUMENT; LIMIT_EXCEEDED (they take more than
-/// `result_bytes_max`: give a smaller limit); or as any call on a ledger: BUSY, IO, CORRUPT, CLOSED,
-/// WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
+/// `result_bytes_max`: give a smaller limit); or as any call on a ledger: BUSY, IO, CORRUPT,
+/// CLOSED, WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
 ///
 /// # Safety
 /// `node_id` is as long as its length says. `entries` can be written to. `error` is NULL or can be

@@ -139,8 +139,8 @@ pub unsafe extern "C" fn simledger_transaction_append_json(
 /// appended since the caller read it. So a decision that rests on what was read is only written
 /// down while it still holds.
 ///
-/// - `id`: what `simledger_last_id` or the position of a poll gave, 0 for a ledger that never had an
-///   entry.
+/// - `id`: what `simledger_last_id` or the position of a poll gave, 0 for a ledger that never had
+///   an entry.
 ///
 /// One thread at a time. Returns OK; INVALID_ARGUMENT; CLOSED; INTERNAL.
 ///
@@ -170,7 +170,8 @@ pub extern "C" fn simledger_transaction_len(transaction: *const simledger_transa
 }
 
 /// Writes all entries of a transaction or none, with ids that follow one another. They are durable
-/// when this returns OK (see Durability above), and the transaction has ended: it need not be freed.
+/// when this returns OK (see Durability above), and the transaction has ended: it need not be
+/// freed.
 ///
 /// After a failure the transaction is as it was: commit it again (BUSY, NO_SPACE), or free it.
 ///
@@ -180,9 +181,9 @@ pub extern "C" fn simledger_transaction_len(transaction: *const simledger_transa
 ///
 /// One thread at a time. Returns OK; INVALID_ARGUMENT; DUPLICATE (`simledger_error_index` names the
 /// entry); CONFLICT (`simledger_error_entry_id` is the last id that was found); CLOSED (the
-/// transaction has ended, or the ledger was closed); or as any append: BUSY, INTERRUPTED, READ_ONLY,
-/// NO_SPACE, IO, CORRUPT, LIMIT_EXCEEDED, WRONG_THREAD, OUT_OF_MEMORY, INTERNAL. Whatever is not OK
-/// wrote nothing.
+/// transaction has ended, or the ledger was closed); or as any append: BUSY, INTERRUPTED,
+/// READ_ONLY, NO_SPACE, IO, CORRUPT, LIMIT_EXCEEDED, WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
+/// Whatever is not OK wrote nothing.
 ///
 /// # Safety
 /// `first_id`, `count` and `error` are NULL or can be written to.

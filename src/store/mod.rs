@@ -6,6 +6,9 @@
 
 pub(crate) mod sqlite;
 
+use std::sync::Arc;
+
+use self::sqlite::Usage;
 use crate::chunk::Entry;
 use crate::entries::Entries;
 use crate::entry::NewEntry;
@@ -50,6 +53,43 @@ pub(crate) trait Store: Feed + Send + Sync {
     /// Deletes old entries; how many.
     fn cleanup(&self, cutoff: Cutoff) -> Result<i64>;
 
+    /// Carries out a statement that reads; its result as JSON.
+    fn sql(&self, sql: &Sql<'_>) -> Result<String>;
+
+    /// Puts all that was acknowledged into the file proper.
+    fn checkpoint(&self) -> Result<()>;
+
+    /// Builds the indexes anew.
+    fn reindex(&self) -> Result<()>;
+
+    /// Lets the storage learn how its data are distributed.
+    fn optimize(&self) -> Result<()>;
+
+    /// Gives space back; how many bytes.
+    fn vacuum(&self, how: Vacuum) -> Result<i64>;
+
+    /// What is not as it should be, at most so many findings.
+    fn integrity_check(
+        &self,
+        findings_max: usize,
+        progress: Option<&Arc<ProgressFunction>>,
+    ) -> Result<Vec<String>>;
+
+    /// Changes a setting that is stored with the entries.
+    fn change_setting(&self, name: &str, value: &str) -> Result<()>;
+
+    /// Lets so many read at once from now on.
+    fn set_connections_max(&self, connections_max: usize);
+
+    /// Lets go of connections that nobody uses.
+    fn release_connections(&self);
+
+    /// The connections that read.
+    fn usage(&self) -> Usage;
+
+    /// How large it is.
+    fn sizes(&self) -> Sizes;
+
     /// Whether the storage is still where it was opened. Cheap enough for every call.
     fn check_place(&self) -> Result<()>;
 
@@ -82,6 +122,43 @@ pub(crate) struct Appended {
     pub count: usize,
     /// The id of the last entry that was there already.
     pub existing_id: i64,
+}
+
+/// A statement of a caller.
+pub(crate) struct Sql<'a> {
+    pub text: &'a str,
+    /// A JSON array or object.
+    pub parameters: Option<&'a str>,
+    pub rows_max: usize,
+    pub bytes_max: usize,
+}
+
+/// How space is given back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(i32)]
+pub enum Vacuum {
+    /// Free pages at the end of the file, in small transactions.
+    Incremental = 1,
+    /// The file is written anew, in one transaction that nobody can write beside.
+    Full = 2,
+}
+
+impl Vacuum {
+    /// The way with this number.
+    pub fn from_code(code: i32) -> Option<Vacuum> {
+        [Vacuum::Incremental, Vacuum::Full].into_iter().find(|how| *how as i32 == code)
+    }
+}
+
+/// Told how far something is, from 0 to 1; false ends it.
+pub type ProgressFunction = dyn Fn(f64) -> bool + Send + Sync;
+
+/// Bytes that a ledger takes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Sizes {
+    pub file: Option<u64>,
+    /// What is not yet folded in.
+    pub wal: Option<u64>,
 }
 
 /// The ids at both ends of a ledger.

@@ -1,4 +1,5 @@
-//! Noticing that this process is a fork of the one that opened a ledger, and being able to work in it.
+//! Noticing that this process is a fork of the one that opened a ledger, and being able to work in
+//! it.
 //!
 //! A child inherits SQLite connections whose locks it does not hold and threads that do not run in
 //! it. Nothing inherited may be used, or even closed: the epoch tells what is. And it inherits

@@ -5,5 +5,7 @@
 mod backref;
 pub(crate) mod clock;
 pub(crate) mod fork;
+mod thread;
 
 pub(crate) use backref::Backref;
+pub(crate) use thread::spawn_quiet;

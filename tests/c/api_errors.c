@@ -1,6 +1,7 @@
 /* Error objects and statuses. CHECK_OK and CHECK_FAILS begin with an address in `error` that is
  * none, so that every call of every test also shows that it is overwritten and never read. */
 #include "check.h"
+#include <fcntl.h>
 
 static void every_status_has_a_name_and_a_description(void) {
     static const struct {
@@ -128,6 +129,24 @@ static void sqlite_and_retries_are_named(void) {
     CHECK(simledger_error_sqlite_code(error) == 26); /* SQLITE_NOTADB */
     CHECK(!simledger_error_retryable(error));
     simledger_error_free(error);
+
+    ledger = open_with("locked.db", "journal_mode", "DELETE", "timeout", "0", END);
+    append(ledger, 1, "n");
+    /* As another process does that writes: with SQLite's lock byte "reserved". */
+    const int file = open("locked.db", O_RDWR);
+    struct flock lock;
+    memset(&lock, 0, sizeof lock);
+    lock.l_type = F_WRLCK;
+    lock.l_start = 0x40000001;
+    lock.l_len = 1;
+    CHECK(file >= 0 && fcntl(file, F_OFD_SETLK, &lock) == 0);
+    status = simledger_append(ledger, 2, "n", 1, "{}", 2, 1, NULL, &error);
+    CHECK(status == SIMLEDGER_BUSY && simledger_error_sqlite_code(error) == 5); /* SQLITE_BUSY */
+    CHECK(simledger_error_retryable(error));
+    simledger_error_free(error);
+    close(file);
+    CHECK(append(ledger, 2, "n") == 2);
+    close_ledger(ledger);
 }
 
 /* Two errors at once are two objects: there is no "last error". */

@@ -89,8 +89,9 @@ static void a_closed_handle_is_closed_for_every_call(void) {
     close_ledger(in_file);
     check_every_call(in_memory, SIMLEDGER_CLOSED);
     check_every_call(in_file, SIMLEDGER_CLOSED);
-    /* A second close does nothing, not even to whoever has its place now. */
+    /* No call does anything, a second close neither, not even to whoever has its place now. */
     simledger_ledger *next = open_in_memory();
+    check_every_call(in_memory, SIMLEDGER_CLOSED);
     CHECK_FAILS(SIMLEDGER_CLOSED, NULL, NULL, simledger_close(in_memory, &error));
     CHECK(simledger_close(in_file, NULL) == SIMLEDGER_CLOSED);
     CHECK(count_of(next) == 0);

@@ -177,21 +177,37 @@ static void *close_shared(void *unused) {
     return NULL;
 }
 
+static int user_data_dropped;
+
 static void *shut_down(void *unused) {
     (void)unused;
     wait_for(&callers_at_work, THREADS);
     CHECK_OK(simledger_shutdown(&error));
-    /* Whoever of the two was faster: it is closed when this returns. */
+    /* Whoever of the three was faster: it is closed when this returns, with nothing left of it. */
+    pthread_mutex_lock(&mutex);
+    CHECK(user_data_dropped == 1);
+    pthread_mutex_unlock(&mutex);
     CHECK(simledger_close(shared, NULL) == SIMLEDGER_CLOSED);
     return NULL;
 }
+
+static void say_nothing(int32_t level, const char *message, size_t message_len, void *user_data) {
+    (void)level, (void)message, (void)message_len, (void)user_data;
+}
+
+static void note_drop(void *user_data) { note((int *)user_data); }
 
 static void a_ledger_is_closed_while_sixteen_threads_call(const char *path,
                                                           void *(*closer)(void *)) {
     const int rounds = times(10, 2);
     for (int round = 0; round < rounds; round++) {
-        callers_at_work = closes_ok = closes_closed = 0;
-        shared = open_with(path, "unique", "none", END);
+        callers_at_work = closes_ok = closes_closed = user_data_dropped = 0;
+        simledger_config *config = config_with(path, "unique", "none", END);
+        CHECK_OK(simledger_config_set_log(config, SIMLEDGER_LOG_ERROR, say_nothing,
+                                          &user_data_dropped, note_drop, &error));
+        shared = NULL;
+        CHECK_OK(simledger_open(config, &shared, &error));
+        simledger_config_free(config);
         pthread_t closers[3];
         for (int i = 0; i < 3; i++)
             CHECK(pthread_create(&closers[i], NULL, closer, NULL) == 0);

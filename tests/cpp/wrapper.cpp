@@ -18,6 +18,9 @@
 #include <type_traits>
 #include <vector>
 
+#include <fcntl.h>
+#include <unistd.h>
+
 // Counts what this program allocates through C++; the library's own allocations are not among it.
 // Never inlined, or GCC would see half of a pair and warn.
 static std::atomic<std::size_t> allocations{0};
@@ -346,6 +349,20 @@ void errors_carry_what_c_says() {
     check_fails(SIMLEDGER_INVALID_ARGUMENT, [] { Ledger{std::string_view{}}; });
     check_fails(SIMLEDGER_INVALID_CONFIG, [] { Config().set("no such key", "1"); });
     check_fails(SIMLEDGER_INVALID_CONFIG, [] { Config().profile("fast"); });
+    {
+        Ledger locked{Config{"locked.db"}.set("journal_mode", "DELETE").set("timeout", "0")};
+        append_some(locked, 1);
+        // As another process does that writes: with SQLite's lock byte "reserved".
+        const int file = open("locked.db", O_RDWR);
+        struct flock lock {};
+        lock.l_type = F_WRLCK;
+        lock.l_start = 0x40000001;
+        lock.l_len = 1;
+        CHECK(file >= 0 && fcntl(file, F_OFD_SETLK, &lock) == 0);
+        const Error busy = thrown<Error>([&] { locked.append({2, "n", "{}", 1}); });
+        CHECK(busy.status() == SIMLEDGER_BUSY && busy.retryable() && busy.sqlite_code() == 5);
+        close(file);
+    }
     // Without an object a status says what it can.
     CHECK(Error(SIMLEDGER_BUSY, nullptr).what() ==
           std::string(simledger_status_description(SIMLEDGER_BUSY)));
@@ -522,6 +539,12 @@ void a_destructor_keeps_what_its_log_throws() {
             throw Thrown(1);
     };
     { Ledger{Config{":memory:"}.log(LogLevel::info, throw_at_closing)}; }
+    // Nor does it come out of another ledger with the same log.
+    Config config{":memory:"};
+    config.log(LogLevel::info, throw_at_closing);
+    const Ledger stays{config};
+    { Ledger{config}; }
+    CHECK(stays.count() == 0);
     // close() does not keep it.
     Ledger ledger{Config{":memory:"}.log(LogLevel::info, throw_at_closing)};
     CHECK(thrown<Thrown>([&] { ledger.close(); }).number == 1);

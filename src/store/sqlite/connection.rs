@@ -3,12 +3,16 @@
 use std::path::PathBuf;
 
 use rusqlite::config::DbConfig;
+use rusqlite::hooks::{AuthAction, AuthContext, Authorization, TransactionOperation};
 use rusqlite::{Connection, OpenFlags};
 
 use crate::call;
 
 /// Statements that each connection keeps prepared: more than the store has.
 const STATEMENTS_MAX: usize = 32;
+
+/// Steps of SQLite's virtual machine, some nanoseconds each, between two looks whether to stop.
+pub(super) const OPS_BETWEEN_LOOKS: i32 = 1000;
 
 /// What to open, and how.
 #[derive(Clone, Debug)]
@@ -64,14 +68,63 @@ impl Source {
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DDL, false)?;
         // Keeps statements from being prepared anew when a bound value changes.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+        connection.progress_handler(OPS_BETWEEN_LOOKS, Some(call::should_stop))?;
         connection.execute_batch(&format!(
             "PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0; \
              PRAGMA cache_size = -{}; PRAGMA synchronous = {}; PRAGMA query_only = {};",
             self.cache_kilobytes,
             self.synchronous,
             if role == Role::Reader { "ON" } else { "OFF" },
-        ))
+        ))?;
+        if role == Role::Reader {
+            connection.authorizer(Some(authorize))?;
+        }
+        Ok(())
     }
+}
+
+/// What a connection that reads may do: read. It carries out statements that callers write.
+fn authorize(context: AuthContext<'_>) -> Authorization {
+    /// Ask about the file and change nothing.
+    const PRAGMAS: [&str; 12] = [
+        "application_id",
+        "auto_vacuum",
+        "collation_list",
+        "compile_options",
+        "data_version",
+        "encoding",
+        "freelist_count",
+        "journal_mode",
+        "page_count",
+        "page_size",
+        "schema_version",
+        "user_version",
+    ];
+    /// Ask about what their argument names.
+    const PRAGMAS_OF: [&str; 9] = [
+        "foreign_key_list",
+        "function_list",
+        "index_info",
+        "index_list",
+        "index_xinfo",
+        "integrity_check",
+        "table_info",
+        "table_list",
+        "table_xinfo",
+    ];
+    let is_in = |list: &[&str], name: &str| list.iter().any(|known| known.eq_ignore_ascii_case(name));
+    let allowed = match context.action {
+        AuthAction::Select | AuthAction::Recursive | AuthAction::Read { .. } => true,
+        AuthAction::Function { function_name } => !function_name.eq_ignore_ascii_case("load_extension"),
+        AuthAction::Transaction { operation } => {
+            matches!(operation, TransactionOperation::Begin | TransactionOperation::Rollback)
+        }
+        AuthAction::Pragma { pragma_name, pragma_value } => {
+            is_in(&PRAGMAS_OF, pragma_name) || (pragma_value.is_none() && is_in(&PRAGMAS, pragma_name))
+        }
+        _ => false,
+    };
+    if allowed { Authorization::Allow } else { Authorization::Deny }
 }
 
 /// SQLite found a lock taken: wait for a moment, as long as the time budget of the call lasts.

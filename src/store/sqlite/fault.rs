@@ -13,17 +13,36 @@ pub(super) fn translate(error: &rusqlite::Error) -> Error {
     };
     let status = status_of(code);
     let mut message = error.to_string();
-    if status == Status::Busy {
-        message = format!(
-            "another connection held the ledger's lock for all of the {:?} that the call may take ({message}); \
-             try again, or raise the timeout",
-            call::timeout()
-        );
+    match status {
+        Status::Busy => {
+            let what = format!("another connection held the ledger's lock ({message})");
+            return call::waited_for(&what, "try again").with_sqlite_code(code);
+        }
+        Status::Interrupted => return call::stopped().with_sqlite_code(code),
+        _ => {}
     }
     if matches!(code & 0xff, ffi::SQLITE_ERROR | ffi::SQLITE_CONSTRAINT) {
         message = format!("{TABLES_CHANGED}: {message}");
     }
     Error::new(status, message).with_sqlite_code(code)
+}
+
+/// The error for what SQLite said of a statement that a caller wrote.
+pub(super) fn translate_sql(error: &rusqlite::Error) -> Error {
+    let code = error.sqlite_extended_error_code().unwrap_or(ffi::SQLITE_ERROR);
+    let refused = match code & 0xff {
+        ffi::SQLITE_AUTH | ffi::SQLITE_READONLY => {
+            "only statements that read are carried out, on the ledger's own file and without loading anything"
+        }
+        ffi::SQLITE_ERROR | ffi::SQLITE_MISMATCH | ffi::SQLITE_RANGE => "SQLite cannot carry it out",
+        ffi::SQLITE_TOOBIG => {
+            let message = format!("a value of the statement is larger than result_bytes_max ({error})");
+            let error = Error::new(Status::LimitExceeded, message).with_field("result_bytes_max");
+            return error.with_sqlite_code(code);
+        }
+        _ => return translate(error),
+    };
+    Error::argument("sql", format!("the statement is refused: {refused} ({error})")).with_sqlite_code(code)
 }
 
 /// The statements here are right for every file that was recognised as a ledger when it was opened.

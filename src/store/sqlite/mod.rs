@@ -2,12 +2,14 @@
 
 mod connection;
 mod fault;
+mod maintenance;
 mod place;
 mod pool;
 mod readers;
 mod rows;
 mod schema;
 mod select;
+mod sql;
 mod writer;
 
 use std::path::PathBuf;
@@ -19,9 +21,10 @@ use rusqlite::{Connection, OpenFlags};
 use self::connection::{Role, Source};
 use self::fault::translate;
 pub(crate) use self::place::{FileId, Place};
+pub(crate) use self::pool::Usage;
 use self::readers::Readers;
 use self::writer::Writer;
-use super::{Appended, Batch, Cutoff, Ends, Feed, Store, Version};
+use super::{Appended, Batch, Cutoff, Ends, Feed, ProgressFunction, Sizes, Sql, Store, Vacuum, Version};
 use crate::call;
 use crate::chunk::Entry;
 use crate::config::{Scope, Settings};
@@ -209,6 +212,65 @@ impl Store for SqliteStore {
         self.writer()?.cleanup(cutoff, &self.metrics)
     }
 
+    fn sql(&self, sql: &Sql<'_>) -> Result<String> {
+        self.reading(|connection| sql::run(connection, sql))
+    }
+
+    fn checkpoint(&self) -> Result<()> {
+        self.writer()?.alone(&self.metrics, maintenance::checkpoint)
+    }
+
+    fn reindex(&self) -> Result<()> {
+        self.writer()?.alone(&self.metrics, maintenance::reindex)
+    }
+
+    fn optimize(&self) -> Result<()> {
+        self.writer()?.alone(&self.metrics, maintenance::optimize)
+    }
+
+    fn vacuum(&self, how: Vacuum) -> Result<i64> {
+        self.writer()?.alone(&self.metrics, |connection| {
+            let freed = maintenance::vacuum(connection, how)?;
+            // In WAL mode the file only shrinks when the WAL is folded in. Where a reader keeps it
+            // in use, that happens later.
+            match maintenance::checkpoint(connection) {
+                Err(error) if error.status() != Status::Busy => Err(error),
+                _ => Ok(freed),
+            }
+        })
+    }
+
+    fn integrity_check(
+        &self,
+        findings_max: usize,
+        progress: Option<&Arc<ProgressFunction>>,
+    ) -> Result<Vec<String>> {
+        self.reading(|connection| {
+            let kind = schema::inspect(connection)?;
+            maintenance::integrity_check(connection, kind, findings_max, progress)
+        })
+    }
+
+    fn change_setting(&self, name: &str, value: &str) -> Result<()> {
+        self.writer()?.transaction(&self.metrics, |connection| schema::change(connection, name, value))
+    }
+
+    fn set_connections_max(&self, connections_max: usize) {
+        self.readers.pool().set_max(connections_max);
+    }
+
+    fn release_connections(&self) {
+        self.readers.pool().release();
+    }
+
+    fn usage(&self) -> Usage {
+        self.readers.pool().usage()
+    }
+
+    fn sizes(&self) -> Sizes {
+        self.place.as_ref().map_or(Sizes::default(), |place| place.sizes())
+    }
+
     fn check_place(&self) -> Result<()> {
         self.place.as_ref().map_or(Ok(()), |place| place.check())
     }
@@ -249,9 +311,5 @@ fn unopened(error: rusqlite::Error, read_only: bool) -> Error {
 }
 
 fn no_turn() -> Error {
-    let message = format!(
-        "other threads used the ledger for all of the {:?} that the call may take; raise the timeout",
-        call::timeout()
-    );
-    Error::new(Status::Busy, message)
+    call::waited_for("other threads used the ledger", "try again")
 }

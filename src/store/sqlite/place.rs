@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::{Error, Result, Status};
+use crate::store::Sizes;
 use crate::sys::clock;
 
 /// What a file is, whatever it is called.
@@ -84,6 +85,14 @@ impl Place {
     /// Which file it is.
     pub fn id(&self) -> FileId {
         self.id
+    }
+
+    /// How large the file and its WAL are.
+    pub fn sizes(&self) -> Sizes {
+        let size = |path: &Path| fs::metadata(path).ok().map(|metadata| metadata.len());
+        let mut wal = self.path.clone().into_os_string();
+        wal.push("-wal");
+        Sizes { file: size(&self.path), wal: Some(size(Path::new(&wal)).unwrap_or(0)) }
     }
 
     /// An error if the file is gone or another one is in its place. Looks now and then only, so

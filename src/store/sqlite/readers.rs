@@ -34,8 +34,13 @@ pub(super) struct Readers {
 impl Readers {
     /// Readers that open connections when they are needed, at most this many.
     pub fn new(source: &Source, connections_max: usize, metrics: Arc<Metrics>, has_mark: bool) -> Readers {
-        let pool = Pool::new(source.clone(), connections_max);
+        let pool = Pool::new(source.clone(), connections_max, Arc::clone(&metrics));
         Readers { pool, metrics, has_mark: AtomicBool::new(has_mark) }
+    }
+
+    /// Where the connections come from.
+    pub fn pool(&self) -> &Pool {
+        &self.pool
     }
 
     /// A connection, from the pool.
@@ -176,22 +181,22 @@ struct Collected {
 }
 
 /// A read transaction: several statements see the same state.
-struct Snapshot<'c>(&'c Connection);
+pub(super) struct Snapshot<'c>(&'c Connection);
 
 impl<'c> Snapshot<'c> {
-    fn begin(connection: &'c Connection) -> Result<Snapshot<'c>> {
+    pub fn begin(connection: &'c Connection) -> Result<Snapshot<'c>> {
         run(connection, "BEGIN").map_err(|error| translate(&error))?;
         Ok(Snapshot(connection))
     }
 
-    fn end(self) {}
+    pub fn end(self) {}
 }
 
 impl Drop for Snapshot<'_> {
     fn drop(&mut self) {
         // Nothing was written, so there is nothing to lose; and a connection that cannot end its
         // transaction fails at its next BEGIN.
-        let _ = run(self.0, "ROLLBACK");
+        let _ = call::shielded(|| run(self.0, "ROLLBACK"));
     }
 }
 
@@ -199,7 +204,7 @@ fn run(connection: &Connection, sql: &str) -> rusqlite::Result<usize> {
     connection.prepare_cached(sql)?.execute([])
 }
 
-fn one(connection: &Connection, sql: &str) -> Result<Option<i64>> {
+pub(super) fn one(connection: &Connection, sql: &str) -> Result<Option<i64>> {
     connection
         .prepare_cached(sql)
         .and_then(|mut statement| statement.query_row([], |row| row.get::<_, Option<i64>>(0)).optional())

@@ -1,8 +1,10 @@
 //! The tables, indexes and guards of a ledger file: made, recognised, brought up to date.
 
+use std::collections::BTreeMap;
+
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 
-use super::fault::translate;
+use super::fault::{is_duplicate, translate};
 use crate::call;
 use crate::config::{Scope, Settings};
 use crate::error::{Error, Result, Status};
@@ -219,10 +221,7 @@ fn adopt(transaction: &Transaction<'_>, settings: &Settings) -> Result<()> {
 fn add_companions(transaction: &Transaction<'_>, settings: &Settings, unique: bool) -> rusqlite::Result<()> {
     transaction.execute_batch(COMPANIONS)?;
     if settings.is("guards", "on") {
-        transaction.execute_batch(GUARDS)?;
-        if unique {
-            transaction.execute_batch(GUARD_UNIQUE)?;
-        }
+        create_guards(transaction, unique)?;
     }
     let mut insert = transaction.prepare("INSERT INTO simledger_settings VALUES (?1, ?2)")?;
     insert.execute(["schema_version", &VERSION.to_string()])?;
@@ -233,6 +232,131 @@ fn add_companions(transaction: &Transaction<'_>, settings: &Settings, unique: bo
     transaction
         .execute("INSERT INTO simledger_settings VALUES ('ledger_id', lower(hex(randomblob(16))))", [])?;
     Ok(())
+}
+
+/// Changes what the file has settled for a key of scope `File`.
+pub(super) fn change(connection: &Connection, name: &str, value: &str) -> Result<()> {
+    let sql = |error: rusqlite::Error| translate(&error);
+    if setting(connection, name)?.as_deref() == Some(value) {
+        return Ok(());
+    }
+    let update = "UPDATE simledger_settings SET value = ?2 WHERE name = ?1";
+    connection.execute(update, [name, value]).map_err(sql)?;
+    if name == "unique" {
+        if value == "none" {
+            allow_duplicates(connection).map_err(sql)?
+        } else {
+            refuse_duplicates(connection)?
+        }
+    }
+    if matches!(name, "unique" | "guards") {
+        drop_guards(connection).map_err(sql)?;
+        if setting(connection, "guards")?.as_deref() == Some("on") {
+            create_guards(connection, is_unique(connection).map_err(sql)?).map_err(sql)?;
+        }
+    }
+    crate::hooks::point("schema.change");
+    Ok(())
+}
+
+fn create_guards(connection: &Connection, unique: bool) -> rusqlite::Result<()> {
+    connection.execute_batch(GUARDS)?;
+    if unique { connection.execute_batch(GUARD_UNIQUE) } else { Ok(()) }
+}
+
+fn drop_guards(connection: &Connection) -> rusqlite::Result<()> {
+    let names = "SELECT name FROM sqlite_schema WHERE type = 'trigger' AND name GLOB 'simledger_guard_*'";
+    let names = connection
+        .prepare(names)?
+        .query_map([], |row| row.get(0))?
+        .collect::<rusqlite::Result<Vec<String>>>()?;
+    names.iter().try_for_each(|name| connection.execute_batch(&format!("DROP TRIGGER \"{name}\"")))
+}
+
+fn refuse_duplicates(connection: &Connection) -> Result<()> {
+    let made = connection.execute_batch("CREATE UNIQUE INDEX simledger_unique ON ledger(timestamp, node_id)");
+    made.map_err(|error| {
+        if is_duplicate(&error) {
+            let message = "the ledger holds entries with the same timestamp and node_id; \
+                           only one that holds none can become unique = timestamp_node_id";
+            return Error::new(Status::Duplicate, message).with_field("unique");
+        }
+        translate(&error)
+    })
+}
+
+fn allow_duplicates(connection: &Connection) -> rusqlite::Result<()> {
+    let ours = "SELECT 1 FROM sqlite_schema WHERE type = 'index' AND name = 'simledger_unique'";
+    if connection.query_row(ours, [], |_| Ok(())).optional()?.is_some() {
+        return connection.execute_batch("DROP INDEX simledger_unique");
+    }
+    // The constraint is part of the table, which SQLite can only make anew.
+    let given = "SELECT seq FROM sqlite_sequence WHERE name = 'ledger'";
+    let given = connection.query_row(given, [], |row| row.get::<_, i64>(0)).optional()?;
+    let (table, columns) = (LEDGER.replacen("ledger", "simledger_rebuilt", 1), COLUMNS.join(", "));
+    connection.execute_batch(&format!(
+        "{table}\n);
+         INSERT INTO simledger_rebuilt ({columns}) SELECT {columns} FROM ledger ORDER BY id;
+         DROP TABLE ledger;
+         ALTER TABLE simledger_rebuilt RENAME TO ledger;
+         DELETE FROM sqlite_sequence WHERE name = 'ledger';
+         {INDEXES}"
+    ))?;
+    // Ids that were given are never given again, whatever became of their entries.
+    let record = "INSERT INTO sqlite_sequence (name, seq) SELECT 'ledger', ?1 WHERE ?1 IS NOT NULL";
+    connection.execute(record, [given]).map(drop)
+}
+
+/// What of the tables, indexes and guards is not as it was made.
+pub(super) fn findings(connection: &Connection, kind: Kind) -> Result<Vec<String>> {
+    let mut findings = Vec::new();
+    if kind != Kind::Ours {
+        return Ok(findings);
+    }
+    let sql = |error: rusqlite::Error| translate(&error);
+    let unique = setting(connection, "unique")?.as_deref() == Some("timestamp_node_id");
+    if is_unique(connection).map_err(sql)? != unique {
+        findings.push(format!(
+            "(timestamp, node_id) is {}unique, against the file's setting",
+            if unique { "not " } else { "" }
+        ));
+    }
+    let guarded = setting(connection, "guards")?.as_deref() == Some("on");
+    let expected = objects(&as_made(unique, guarded).map_err(sql)?).map_err(sql)?;
+    let found = objects(connection).map_err(sql)?;
+    for (name, (kind, made)) in &expected {
+        match found.get(name) {
+            None => findings.push(format!("the {kind} \"{name}\" is missing")),
+            // Another program may have written an index in other words.
+            Some((_, there)) if kind == "trigger" && there != made => {
+                findings.push(format!("the trigger \"{name}\" is not as simledger makes it"));
+            }
+            Some(_) => {}
+        }
+    }
+    for (name, (kind, _)) in found {
+        if kind == "trigger" && !expected.contains_key(&name) {
+            findings.push(format!("the trigger \"{name}\" is none of simledger's"));
+        }
+    }
+    Ok(findings)
+}
+
+/// The indexes and triggers of the file, with their kinds and statements.
+fn objects(connection: &Connection) -> rusqlite::Result<BTreeMap<String, (String, String)>> {
+    let sql =
+        "SELECT name, type, sql FROM sqlite_schema WHERE type IN ('index', 'trigger') AND sql IS NOT NULL";
+    connection.prepare(sql)?.query_map([], |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?))))?.collect()
+}
+
+/// An empty ledger.
+fn as_made(unique: bool, guarded: bool) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_in_memory()?;
+    connection.execute_batch(&format!("{LEDGER}\n);{INDEXES}{COMPANIONS}"))?;
+    if guarded {
+        create_guards(&connection, unique)?;
+    }
+    Ok(connection)
 }
 
 /// Whether (timestamp, node_id) is unique in this table.

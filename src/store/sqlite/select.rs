@@ -53,11 +53,11 @@ impl Select {
         let query = read.query;
         let plus = |mine: Lead| if lead == mine { "" } else { "+" };
         let mut clauses = Vec::new();
-        let mut first = query.ids.0.max(read.since.saturating_add(1));
+        let mut above = read.since.max(query.ids.0 - 1);
         let mut last = query.ids.1;
         match (query.after, query.order) {
-            (Some((_, id)), Order::Id) => first = first.max(id.saturating_add(1)),
-            (Some((_, id)), Order::IdDescending) => last = last.min(id.saturating_sub(1)),
+            (Some((_, id)), Order::Id) => above = above.max(id),
+            (Some((_, id)), Order::IdDescending) => last = last.min(id - 1),
             (Some((timestamp, id)), order) => {
                 let sign = if order == Order::Time { '>' } else { '<' };
                 let (timestamp, id) = (self.bind(timestamp), self.bind(id));
@@ -66,7 +66,7 @@ impl Select {
             (None, _) => {}
         }
         let id = plus(Lead::Id);
-        clauses.push(format!("{id}id >= {}", self.bind(first)));
+        clauses.push(format!("{id}id > {}", self.bind(above)));
         if last < i64::MAX {
             clauses.push(format!("{id}id <= {}", self.bind(last)));
         }

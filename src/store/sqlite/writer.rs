@@ -2,6 +2,7 @@
 //! stands between processes.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -16,7 +17,7 @@ use crate::error::{Error, Result, Status};
 use crate::gate::Locked;
 use crate::hooks;
 use crate::json;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Operation};
 use crate::store::{Appended, Batch, Cutoff, OnDuplicate};
 use crate::utc;
 
@@ -110,22 +111,33 @@ impl Writer {
     }
 
     /// Runs `work` in a write transaction, alone.
-    fn transaction<T>(&self, metrics: &Metrics, mut work: impl FnMut(&Connection) -> Result<T>) -> Result<T> {
-        self.connection.with(|place| self.transaction_in(place, metrics, &mut work)).unwrap_or_else(|| {
-            let message = format!(
-                "other threads were writing for all of the {:?} that the call may take; \
-                 append in batches, or raise the timeout",
-                call::timeout()
-            );
-            Err(Error::new(Status::Busy, message))
-        })
+    pub fn transaction<T>(
+        &self,
+        metrics: &Metrics,
+        mut work: impl FnMut(&Connection) -> Result<T>,
+    ) -> Result<T> {
+        self.alone(metrics, |connection| attempt(connection, &mut work))
     }
 
-    fn transaction_in<T>(
+    /// Runs `work` on the connection, with nobody of this process beside it.
+    pub fn alone<T>(&self, metrics: &Metrics, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        let began = (!self.connection.is_free()).then(Instant::now);
+        let result = self.connection.with(|place| {
+            if let Some(began) = began {
+                metrics.waited(Operation::WriterWait, began.elapsed());
+            }
+            call::check()?;
+            self.with_connection(place, metrics, work)
+        });
+        let busy = || Err(call::waited_for("other threads were writing", "append in batches"));
+        result.unwrap_or_else(busy)
+    }
+
+    fn with_connection<T>(
         &self,
         place: &mut Option<Connection>,
         metrics: &Metrics,
-        work: &mut impl FnMut(&Connection) -> Result<T>,
+        work: impl FnOnce(&Connection) -> Result<T>,
     ) -> Result<T> {
         let _turn = match &self.turns {
             Some(turns) => Some(turns.pass().ok_or_else(no_turn)?),
@@ -139,7 +151,7 @@ impl Writer {
                 self.reopen()?
             }
         };
-        let result = attempt(&connection, work);
+        let result = work(&connection);
         if connection.is_autocommit() {
             *place = Some(connection);
         }
@@ -160,11 +172,12 @@ fn attempt<T>(connection: &Connection, work: &mut impl FnMut(&Connection) -> Res
     }
     let result = work(connection).and_then(|done| {
         hooks::point("writer.commit");
-        run("COMMIT").map(|_| done).map_err(|error| translate(&error))
+        // Interrupted in here, it could not be told from one that was not carried out.
+        call::shielded(|| run("COMMIT")).map(|_| done).map_err(|error| translate(&error))
     });
     if result.is_err() {
         // SQLite may have rolled back by itself; then this fails, and is not needed.
-        let _ = run("ROLLBACK");
+        let _ = call::shielded(|| run("ROLLBACK"));
     }
     result
 }

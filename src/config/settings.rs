@@ -1,0 +1,129 @@
+//! The value of every key, all layers put together: what an opening asks for, then what is so.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::keys::{self, KEYS, Scope};
+use crate::entry::Limits;
+use crate::error::{Error, Result, Status};
+use crate::store::OnDuplicate;
+
+/// A value, and whether somebody asked for it.
+#[derive(Clone, Debug)]
+struct Value {
+    value: String,
+    asked: bool,
+}
+
+/// The value of every key.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    values: BTreeMap<&'static str, Value>,
+}
+
+/// What a handle goes by, read at every call.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Options {
+    pub timeout: Duration,
+    pub retry_count: u32,
+    pub retry_delay: Duration,
+    pub sql_timeout: Duration,
+    pub limits: Limits,
+    pub result_bytes_max: usize,
+    pub on_duplicate: OnDuplicate,
+}
+
+impl Settings {
+    /// The values that `asked` gives, else the defaults.
+    pub fn new<'a>(asked: impl Fn(&str) -> Option<&'a str>) -> Settings {
+        let values = KEYS.iter().map(|key| {
+            let asked = asked(key.name);
+            let value = asked.unwrap_or(key.default).to_string();
+            (key.name, Value { value, asked: asked.is_some() })
+        });
+        Settings { values: values.collect() }
+    }
+
+    pub fn text(&self, name: &str) -> &str {
+        &self.values[name].value
+    }
+
+    /// Whether somebody asked for the value, by key, file, environment or profile.
+    pub fn asked(&self, name: &str) -> bool {
+        self.values[name].asked
+    }
+
+    pub fn is(&self, name: &str, value: &str) -> bool {
+        self.text(name) == value
+    }
+
+    pub fn flag(&self, name: &str) -> bool {
+        self.is(name, "true")
+    }
+
+    pub fn integer(&self, name: &str) -> usize {
+        // Values were checked when they were set; only a 32-bit machine can be short of range.
+        self.text(name).parse().unwrap_or(usize::MAX)
+    }
+
+    pub fn seconds(&self, name: &str) -> Duration {
+        Duration::from_secs_f64(self.text(name).parse().unwrap_or(0.0))
+    }
+
+    pub fn options(&self) -> Options {
+        Options {
+            timeout: self.seconds("timeout"),
+            retry_count: u32::try_from(self.integer("retry_count")).unwrap_or(u32::MAX),
+            retry_delay: self.seconds("retry_delay"),
+            sql_timeout: self.seconds("sql_timeout"),
+            limits: Limits {
+                entry_bytes_max: self.integer("entry_bytes_max"),
+                features_depth_max: self.integer("features_depth_max"),
+                strict_fields: self.flag("strict_fields"),
+            },
+            result_bytes_max: self.integer("result_bytes_max"),
+            on_duplicate: if self.is("on_duplicate", "ignore") {
+                OnDuplicate::IgnoreEqual
+            } else {
+                OnDuplicate::Refuse
+            },
+        }
+    }
+
+    /// Puts down what a value turned out to be.
+    pub fn note(&mut self, name: &str, current: &str) {
+        if let Some(mine) = self.values.get_mut(name) {
+            mine.value = current.to_string();
+        }
+    }
+
+    /// Takes over what the file or the open engine has. Refuses what was asked to be otherwise.
+    pub fn settle(&mut self, scope: Scope, current: impl Fn(&str) -> Option<String>) -> Result<()> {
+        for key in KEYS.iter().filter(|key| key.scope == scope) {
+            let Some(current) = current(key.name) else {
+                continue;
+            };
+            let mine = self.values.get_mut(key.name).expect("every key has a value");
+            if mine.asked && mine.value != current {
+                return Err(contradiction(key, &mine.value, &current));
+            }
+            mine.value = current;
+        }
+        Ok(())
+    }
+}
+
+fn contradiction(key: &keys::Key, mine: &str, current: &str) -> Error {
+    let (owner, way) = match key.scope {
+        Scope::File => (
+            "the file",
+            "leave the key out, use a new file, or change it with simledger_option_set while no other handle is open",
+        ),
+        _ => (
+            "the ledger as it is open in this process",
+            "leave the key out, or close the other handles first",
+        ),
+    };
+    let message = format!("{} is \"{mine}\", but {owner} has \"{current}\"; {way}", key.name);
+    Error::new(Status::InvalidConfig, message).with_field(key.name)
+}

@@ -1,0 +1,121 @@
+//! Maintenance.
+
+use std::sync::Arc;
+
+use super::Ledger;
+use super::read::check_id;
+use crate::call;
+use crate::error::{Error, Result};
+use crate::logging::{self, Level};
+use crate::metrics::Operation;
+use crate::store::{Cutoff, ProgressFunction, Store, Vacuum};
+
+impl Ledger {
+    /// Deletes entries more than so many seconds behind the ledger's clock; how many.
+    pub fn cleanup(&self, max_age_seconds: f64) -> Result<i64> {
+        if !(max_age_seconds.is_finite() && max_age_seconds > 0.0) {
+            let message = format!("max_age_seconds is {max_age_seconds}; it must be finite and above 0");
+            return Err(Error::argument("max_age_seconds", message));
+        }
+        self.clean(Cutoff::Age(max_age_seconds))
+    }
+
+    /// Deletes entries with a smaller timestamp; how many.
+    pub fn cleanup_before_timestamp(&self, timestamp: f64) -> Result<i64> {
+        if !timestamp.is_finite() {
+            let message = format!("timestamp is {timestamp}; it must be finite");
+            return Err(Error::argument("timestamp", message));
+        }
+        self.clean(Cutoff::BeforeTimestamp(timestamp))
+    }
+
+    /// Deletes entries with a smaller id; how many.
+    pub fn cleanup_before_id(&self, id: i64) -> Result<i64> {
+        check_id(id)?;
+        self.clean(Cutoff::BeforeId(id))
+    }
+
+    /// Puts all that was acknowledged into the ledger file itself, and empties what stood beside
+    /// it.
+    pub fn checkpoint(&self) -> Result<()> {
+        self.tend(Operation::Checkpoint, |store| store.checkpoint())
+    }
+
+    /// Builds the indexes anew.
+    pub fn reindex(&self) -> Result<()> {
+        self.tend(Operation::Reindex, |store| store.reindex())
+    }
+
+    /// Lets the storage learn how its data are distributed, for the planning of SQL.
+    pub fn optimize(&self) -> Result<()> {
+        self.tend(Operation::Optimize, |store| store.optimize())
+    }
+
+    /// Gives the space of deleted entries back to the file system; how many bytes.
+    pub fn vacuum(&self, how: Vacuum) -> Result<i64> {
+        self.tend(Operation::Vacuum, |store| store.vacuum(how))
+    }
+
+    /// What is not as it should be, at most so many findings; none: all is well.
+    pub fn integrity_check(
+        &self,
+        findings_max: usize,
+        progress: Option<Arc<ProgressFunction>>,
+    ) -> Result<Vec<String>> {
+        if findings_max == 0 {
+            let message = "findings_max is 0; it must be at least 1, or SIMLEDGER_NO_LIMIT for all";
+            return Err(Error::argument("findings_max", message));
+        }
+        self.call(Operation::IntegrityCheck, |shared, _| {
+            let (serial, metrics) = (self.serial, shared.metrics_shared());
+            let told: Arc<ProgressFunction> = Arc::new(move |part| {
+                metrics.integrity_check_progress.set(part);
+                let Some(progress) = &progress else { return true };
+                logging::enter_callback(serial).is_none_or(|_within| progress(part))
+            });
+            let findings = shared.store().integrity_check(findings_max, Some(&told))?;
+            for finding in &findings {
+                call::log(Level::Error, || format!("integrity check: {finding}"));
+            }
+            Ok(findings)
+        })
+    }
+
+    /// Forgets what the caches hold. Never needed for fresh answers; it frees memory.
+    pub fn invalidate_caches(&self) -> Result<()> {
+        self.call(Operation::Other, |shared, _| {
+            shared.invalidate_caches();
+            Ok(())
+        })
+    }
+
+    /// How many seconds ago the oldest thing was read that the caches hold; `None` if they are
+    /// empty.
+    pub fn cache_age(&self) -> Result<Option<f64>> {
+        self.call(Operation::Other, |shared, _| Ok(shared.cache_age().map(|age| age.as_secs_f64())))
+    }
+
+    /// Closes the connections that nobody uses at this moment. They are opened again when needed.
+    pub fn release_connections(&self) -> Result<()> {
+        self.call(Operation::Other, |shared, _| {
+            shared.store().release_connections();
+            Ok(())
+        })
+    }
+
+    fn clean(&self, cutoff: Cutoff) -> Result<i64> {
+        self.call(Operation::Cleanup, |shared, _| {
+            self.check_writable()?;
+            let deleted = shared.cleanup(cutoff)?;
+            call::log(Level::Info, || format!("cleanup deleted {deleted} entries"));
+            Ok(deleted)
+        })
+    }
+
+    fn tend<T>(&self, operation: Operation, work: impl FnOnce(&dyn Store) -> Result<T>) -> Result<T> {
+        self.call(operation, |shared, _| {
+            self.check_writable()?;
+            work(shared.store())
+        })
+    }
+}

@@ -1,0 +1,116 @@
+//! Reading.
+
+use super::Ledger;
+use crate::call;
+use crate::chunk::Entry;
+use crate::entries::Entries;
+use crate::entry::node_id_fault;
+use crate::error::{Error, Result};
+use crate::metrics::Operation;
+use crate::query::{Query, check_limit};
+use crate::store::Sql;
+
+/// Most bytes of a SQL statement.
+const SQL_BYTES_MAX: usize = 1 << 20;
+
+impl Ledger {
+    /// Entries above `last_seen_id` in the order of their ids, at most `limit`. The next poll goes
+    /// on from [`Entries::position`].
+    pub fn poll_since(&self, last_seen_id: i64, limit: usize) -> Result<Entries> {
+        check_last_seen(last_seen_id)?;
+        check_limit(limit)?;
+        self.call(Operation::Poll, |shared, options| {
+            shared.since(last_seen_id, limit, options.result_bytes_max)
+        })
+    }
+
+    /// All entries in the order of their ids.
+    pub fn read_all(&self) -> Result<Entries> {
+        self.call(Operation::ReadAll, |shared, options| shared.all(options.result_bytes_max))
+    }
+
+    /// What a query asks for.
+    pub fn query(&self, query: &Query) -> Result<Entries> {
+        self.call(Operation::Query, |shared, options| shared.query(query, options.result_bytes_max))
+    }
+
+    /// Entries above `last_seen_id` that pass the filter, in the order of their ids, at most as
+    /// many as the query's limit. [`Entries::position`] also passes over what was filtered out.
+    pub fn poll_query(&self, query: &Query, last_seen_id: i64) -> Result<Entries> {
+        check_last_seen(last_seen_id)?;
+        query.check_filter()?;
+        self.call(Operation::Poll, |shared, options| {
+            shared.filtered_since(query, last_seen_id, options.result_bytes_max)
+        })
+    }
+
+    /// How the storage would carry out a query, a line for each step.
+    pub fn query_plan(&self, query: &Query) -> Result<String> {
+        self.call(Operation::Other, |shared, _| shared.plan(query))
+    }
+
+    /// The entry with this id.
+    pub fn get_by_id(&self, id: i64) -> Result<Option<Entry>> {
+        check_id(id)?;
+        self.call(Operation::Get, |shared, _| shared.get(id))
+    }
+
+    /// The entries of a node, newest timestamp first, at most `limit`.
+    pub fn read_by_node(&self, node_id: &str, limit: usize) -> Result<Entries> {
+        if let Some(fault) = node_id_fault(node_id) {
+            return Err(Error::argument("node_id", fault));
+        }
+        check_limit(limit)?;
+        self.call(Operation::ReadByNode, |shared, options| {
+            shared.of_node(node_id, limit, options.result_bytes_max)
+        })
+    }
+
+    /// How many entries there are.
+    pub fn count(&self) -> Result<i64> {
+        self.call(Operation::Count, |shared, _| shared.store().count())
+    }
+
+    /// The id of the oldest entry that there is; 0 if there is none.
+    pub fn first_id(&self) -> Result<i64> {
+        self.call(Operation::Other, |shared, _| Ok(shared.store().ends()?.first))
+    }
+
+    /// The id of the newest entry that there ever was, cleaned up or not; 0 if there never was one.
+    pub fn last_id(&self) -> Result<i64> {
+        self.call(Operation::Other, |shared, _| Ok(shared.store().ends()?.last))
+    }
+
+    /// Carries out one SQL statement that reads, with parameters from a JSON array (by position) or
+    /// object (by name). JSON: an object with `columns`, their names, `rows`, an array of arrays,
+    /// at most `rows_max` of them, and `truncated`, whether there were more.
+    pub fn sql(&self, text: &str, parameters: Option<&str>, rows_max: usize) -> Result<String> {
+        if rows_max == 0 {
+            let message = "rows_max is 0; it must be at least 1, or SIMLEDGER_NO_LIMIT for all";
+            return Err(Error::argument("rows_max", message));
+        }
+        if text.len() > SQL_BYTES_MAX {
+            let message = format!("the statement has {} bytes; the limit is {SQL_BYTES_MAX}", text.len());
+            return Err(Error::argument("sql", message));
+        }
+        self.call(Operation::Sql, |shared, options| {
+            call::limit_work(options.sql_timeout);
+            shared.store().sql(&Sql { text, parameters, rows_max, bytes_max: options.result_bytes_max })
+        })
+    }
+}
+
+pub(super) fn check_id(id: i64) -> Result<()> {
+    if id < 1 {
+        return Err(Error::argument("id", format!("id is {id}; ids begin at 1")));
+    }
+    Ok(())
+}
+
+fn check_last_seen(id: i64) -> Result<()> {
+    if id < 0 {
+        let message = format!("last_seen_id is {id}; it must be 0, or the position of a result");
+        return Err(Error::argument("last_seen_id", message));
+    }
+    Ok(())
+}

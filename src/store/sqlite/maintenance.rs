@@ -1,0 +1,215 @@
+//! What keeps a file in order: checkpoints, indexes, space, and whether all is as it should be.
+
+use std::sync::Arc;
+
+use rusqlite::Connection;
+
+use super::connection::OPS_BETWEEN_LOOKS;
+use super::fault::translate;
+use super::readers::{Snapshot, one};
+use super::{rows, schema};
+use crate::call;
+use crate::error::{Error, Result, Status};
+use crate::store::{ProgressFunction, Vacuum};
+
+/// Pages that are given back in one transaction.
+const VACUUM_STEP_PAGES: i64 = 1000;
+
+/// Folds the whole WAL into the file, and empties it.
+pub(super) fn checkpoint(connection: &Connection) -> Result<()> {
+    let folded = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
+    let busy = connection
+        .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], folded)
+        .map_err(|error| translate(&error))?;
+    if busy != 0 {
+        return Err(call::waited_for("a reader or a writer kept the WAL in use", "end it"));
+    }
+    Ok(())
+}
+
+/// Builds the indexes anew.
+pub(super) fn reindex(connection: &Connection) -> Result<()> {
+    execute(connection, "REINDEX ledger")
+}
+
+/// Lets SQLite look at what is in the tables, so that it plans SQL of callers well.
+pub(super) fn optimize(connection: &Connection) -> Result<()> {
+    // "If you want to do a one-time analysis, use 0x10002" and a limit, so that it is quick on large
+    // files (<https://sqlite.org/pragma.html#pragma_optimize>).
+    execute(connection, "PRAGMA analysis_limit = 1000; PRAGMA optimize = 0x10002")
+}
+
+/// Gives free pages back to the file system; how many bytes.
+pub(super) fn vacuum(connection: &Connection, how: Vacuum) -> Result<i64> {
+    let number = |pragma: &str| Ok(one(connection, &format!("PRAGMA {pragma}"))?.unwrap_or(0));
+    let before = number("page_count")?;
+    match how {
+        Vacuum::Full => {
+            // Its copy of the file must not be in memory. A file of the Python module becomes one
+            // that can give space back in steps.
+            let sql = "PRAGMA temp_store = FILE; PRAGMA auto_vacuum = INCREMENTAL; VACUUM";
+            let done = execute(connection, sql);
+            execute(connection, "PRAGMA temp_store = MEMORY").and(done)?;
+        }
+        Vacuum::Incremental => {
+            /// What `PRAGMA auto_vacuum` says.
+            const INCREMENTAL: i64 = 2;
+            if number("auto_vacuum")? != INCREMENTAL {
+                let message = "the file was not made to give space back in steps (by another program); \
+                               a full vacuum gives it back, and lets it from then on";
+                return Err(Error::new(Status::Unsupported, message));
+            }
+            while number("freelist_count")? > 0 {
+                call::check()?;
+                execute(connection, &format!("PRAGMA incremental_vacuum({VACUUM_STEP_PAGES})"))?;
+            }
+        }
+    }
+    Ok((before - number("page_count")?).max(0) * number("page_size")?)
+}
+
+/// Runs statements to their end, whatever rows they give.
+fn execute(connection: &Connection, sql: &str) -> Result<()> {
+    connection.execute_batch(sql).map_err(|error| translate(&error))
+}
+
+/// What is not as it should be, at most so many findings: SQLite's own check of the file, then what
+/// SQLite cannot know.
+pub(super) fn integrity_check(
+    connection: &Connection,
+    kind: schema::Kind,
+    findings_max: usize,
+    progress: Option<&Arc<ProgressFunction>>,
+) -> Result<Vec<String>> {
+    let rows = one(connection, "SELECT count(*) FROM ledger")?.unwrap_or(0);
+    let mut report = Report::new(findings_max, rows, progress.cloned());
+    sqlite_check(connection, &mut report)?;
+    if report.is_full() {
+        return Ok(report.findings);
+    }
+    schema::findings(connection, kind)?.into_iter().for_each(|finding| report.add(finding));
+    ids(connection, &mut report)?;
+    entries(connection, &mut report)?;
+    Ok(report.findings)
+}
+
+/// Steps of SQLite's check for a row of the ledger with its four indexes, roughly.
+const CHECK_OPS_PER_ROW: i64 = 130;
+/// The part of the whole that SQLite's check is, roughly.
+const SQLITE_PART: f64 = 0.8;
+
+struct Report {
+    findings: Vec<String>,
+    findings_max: usize,
+    rows: i64,
+    progress: Option<Arc<ProgressFunction>>,
+}
+
+impl Report {
+    fn new(findings_max: usize, rows: i64, progress: Option<Arc<ProgressFunction>>) -> Report {
+        Report { findings: Vec::new(), findings_max, rows, progress }
+    }
+
+    fn add(&mut self, finding: String) {
+        if !self.is_full() {
+            self.findings.push(finding);
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.findings.len() >= self.findings_max
+    }
+
+    /// Tells how far the check is; an error if it shall end.
+    fn tell(&self, part: f64) -> Result<()> {
+        call::check()?;
+        match &self.progress {
+            Some(progress) if !progress(part) => {
+                Err(Error::new(Status::Interrupted, "the progress callback ended the check"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn sqlite_check(connection: &Connection, report: &mut Report) -> Result<()> {
+    /// The usual handler is put back however the check ends.
+    struct PutBack<'c>(&'c Connection);
+    impl Drop for PutBack<'_> {
+        fn drop(&mut self) {
+            let _ = self.0.progress_handler(OPS_BETWEEN_LOOKS, Some(call::should_stop));
+        }
+    }
+    report.tell(0.0)?;
+    let put_back = PutBack(connection);
+    if let Some(progress) = report.progress.clone() {
+        let (mut ops, rows, mut told) = (0i64, report.rows.max(1), 0.0);
+        let look = move || {
+            ops += i64::from(OPS_BETWEEN_LOOKS);
+            #[allow(clippy::cast_precision_loss)] // An estimate.
+            let part = (ops as f64 / rows.saturating_mul(CHECK_OPS_PER_ROW) as f64).min(1.0) * SQLITE_PART;
+            let news = part >= told + 0.01;
+            if news {
+                told = part;
+            }
+            call::should_stop() || (news && !progress(part))
+        };
+        connection.progress_handler(OPS_BETWEEN_LOOKS, Some(look)).map_err(|error| translate(&error))?;
+    }
+    let most = i32::try_from(report.findings_max).unwrap_or(i32::MAX);
+    let mut statement =
+        connection.prepare(&format!("PRAGMA integrity_check({most})")).map_err(|error| translate(&error))?;
+    let found = statement.query_map([], |row| row.get::<_, String>(0)).map_err(|error| translate(&error))?;
+    for finding in found {
+        let finding = finding.map_err(|error| translate(&error))?;
+        if finding != "ok" {
+            report.add(finding);
+        }
+    }
+    drop(statement);
+    drop(put_back);
+    report.tell(SQLITE_PART)
+}
+
+/// Whether ids are as a ledger gives them.
+fn ids(connection: &Connection, report: &mut Report) -> Result<()> {
+    let smallest = one(connection, "SELECT min(id) FROM ledger")?;
+    if let Some(id) = smallest.filter(|id| *id < 1) {
+        report.add(format!("row {id} has an id below 1, which no entry has"));
+    }
+    let largest = one(connection, "SELECT max(id) FROM ledger")?.unwrap_or(0);
+    let given = one(connection, "SELECT seq FROM sqlite_sequence WHERE name = 'ledger'")?.unwrap_or(0);
+    if given < largest {
+        report.add(format!("the record of the largest id given is {given}, below the largest id, {largest}"));
+    }
+    Ok(())
+}
+
+/// Whether rows are valid entries. In steps, so that no snapshot is held for long.
+fn entries(connection: &Connection, report: &mut Report) -> Result<()> {
+    const STEP: i64 = 4096;
+    let sql = format!("SELECT {} FROM ledger WHERE id > ?1 ORDER BY id LIMIT {STEP}", rows::COLUMNS);
+    let (mut after, mut seen) = (i64::MIN, 0i64);
+    loop {
+        let snapshot = Snapshot::begin(connection)?;
+        let mut statement = connection.prepare_cached(&sql).map_err(|error| translate(&error))?;
+        let mut found = statement.query([after]).map_err(|error| translate(&error))?;
+        let before = seen;
+        while let Some(row) = found.next().map_err(|error| translate(&error))? {
+            after = rows::id_of(row).map_err(|error| translate(&error))?;
+            seen += 1;
+            if let Err(why) = rows::decode(row) {
+                report.add(format!("row {after} is no valid entry: {why}"));
+            }
+        }
+        drop(found);
+        drop(statement);
+        snapshot.end();
+        if seen - before < STEP || report.is_full() {
+            return report.tell(1.0);
+        }
+        #[allow(clippy::cast_precision_loss)] // An estimate.
+        let part = (seen as f64 / report.rows.max(1) as f64).min(1.0);
+        report.tell(SQLITE_PART + (1.0 - SQLITE_PART) * part)?;
+    }
+}

@@ -1,0 +1,232 @@
+//! SQL of callers: one statement that reads, with bound parameters, to JSON.
+//!
+//! What a statement may do is decided by the authorizer of the connections that read; how long it
+//! may run by the progress handler of all connections; how much it may give, here.
+
+use rusqlite::fallible_iterator::FallibleIterator;
+use rusqlite::limits::Limit;
+use rusqlite::types::{Value, ValueRef};
+use rusqlite::{Batch, Connection, Statement};
+
+use super::fault::translate_sql;
+use crate::error::{Error, Result, Status, excerpt};
+use crate::json::{self, Kind, Rules, Scanner};
+use crate::store::Sql;
+
+/// Carries out a statement; its result as JSON.
+pub(super) fn run(connection: &Connection, sql: &Sql<'_>) -> Result<String> {
+    // A value inside SQLite may not be larger than the whole result.
+    let _limit = ValueLimit::set(connection, sql.bytes_max).map_err(|error| translate_sql(&error))?;
+    let mut statements = Batch::new(connection, sql.text);
+    let none = || Error::argument("sql", "there is no statement in the text");
+    let mut statement = statements.next().map_err(|error| translate_sql(&error))?.ok_or_else(none)?;
+    if statement.column_count() == 0 {
+        return Err(Error::argument(
+            "sql",
+            "the statement gives no rows; only statements that read are carried out",
+        ));
+    }
+    if !matches!(statements.next(), Ok(None)) {
+        return Err(Error::argument("sql", "the text has more than one statement; pass them one by one"));
+    }
+    bind(&mut statement, sql.parameters)?;
+    collect(&mut statement, sql)
+}
+
+/// SQLite's largest value, as long as this lives.
+struct ValueLimit<'c> {
+    connection: &'c Connection,
+    before: i32,
+}
+
+impl<'c> ValueLimit<'c> {
+    fn set(connection: &'c Connection, bytes_max: usize) -> rusqlite::Result<ValueLimit<'c>> {
+        let before = connection.limit(Limit::SQLITE_LIMIT_LENGTH)?;
+        // Below this not even the schema could be read.
+        let wanted = i32::try_from(bytes_max).unwrap_or(i32::MAX).max(1 << 16);
+        connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, wanted.min(before))?;
+        Ok(ValueLimit { connection, before })
+    }
+}
+
+impl Drop for ValueLimit<'_> {
+    fn drop(&mut self) {
+        let _ = self.connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, self.before);
+    }
+}
+
+/// Binds a JSON array by position, or an object by name.
+fn bind(statement: &mut Statement<'_>, parameters: Option<&str>) -> Result<()> {
+    let wanted = statement.parameter_count();
+    let mut bound = vec![false; wanted];
+    if let Some(parameters) = parameters {
+        let mut scanner = Scanner::new(parameters);
+        match scanner.kind().map_err(not_json)? {
+            Kind::Array => each(&mut scanner, parameters, false, |index, _, value| {
+                if index >= wanted {
+                    let message = format!("there are more parameters than the {wanted} of the statement");
+                    return Err(Error::argument("parameters_json", message).with_index(index));
+                }
+                bound[index] = true;
+                bind_one(statement, index + 1, value)
+            })?,
+            Kind::Object => each(&mut scanner, parameters, true, |_, name, value| {
+                let places = [":", "@", "$"].map(|sign| statement.parameter_index(&format!("{sign}{name}")));
+                let mut found = false;
+                for place in places.into_iter().filter_map(|place| place.ok().flatten()) {
+                    found = true;
+                    bound[place - 1] = true;
+                    bind_one(statement, place, value.clone())?;
+                }
+                if found {
+                    return Ok(());
+                }
+                let message = format!("the statement has no parameter named \"{}\"", excerpt(name));
+                Err(Error::argument("parameters_json", message))
+            })?,
+            kind => {
+                let message =
+                    format!("the parameters are {kind}; they must be an array, or an object with names");
+                return Err(Error::argument("parameters_json", message));
+            }
+        }
+        scanner.end().map_err(not_json)?;
+    }
+    if let Some(missing) = bound.iter().position(|bound| !bound) {
+        let name = statement.parameter_name(missing + 1).map_or(String::new(), |name| format!(" ({name})"));
+        let message =
+            format!("parameter {} of the {wanted} of the statement{name} has no value", missing + 1);
+        return Err(Error::argument("parameters_json", message));
+    }
+    Ok(())
+}
+
+fn bind_one(statement: &mut Statement<'_>, place: usize, value: Value) -> Result<()> {
+    statement.raw_bind_parameter(place, value).map_err(|error| translate_sql(&error))
+}
+
+/// Calls `each` with the index, name and value of every member.
+fn each(
+    scanner: &mut Scanner<'_>,
+    text: &str,
+    named: bool,
+    mut each: impl FnMut(usize, &str, Value) -> Result<()>,
+) -> Result<()> {
+    const STRICT: Rules = Rules { depth_max: 128, strict: true };
+    let (opening, closing) = if named { (b'{', b'}') } else { (b'[', b']') };
+    scanner.accept(opening);
+    let mut index = 0;
+    let mut more = !scanner.accept(closing);
+    while more {
+        let mut name = String::new();
+        if named {
+            name = scanner.string(STRICT).map_err(not_json)?.into_owned();
+            scanner.expect(b':', "':'").map_err(not_json)?;
+        }
+        let kind = scanner.kind().map_err(not_json)?;
+        let value = match kind {
+            Kind::Null => Value::Null,
+            Kind::String => Value::Text(scanner.string(STRICT).map_err(not_json)?.into_owned()),
+            Kind::Number => {
+                let number = scanner.number().map_err(not_json)?;
+                match number.parse::<i64>() {
+                    Ok(integer) => Value::Integer(integer),
+                    Err(_) => Value::Real(number.parse().unwrap_or(f64::NAN)),
+                }
+            }
+            Kind::Boolean => Value::Integer(i64::from(text.as_bytes().get(scanner.offset()) == Some(&b't'))),
+            Kind::Object | Kind::Array => Value::Text(scanner.value(STRICT).map_err(not_json)?.into_owned()),
+        };
+        if matches!(kind, Kind::Null | Kind::Boolean) {
+            scanner.skip(STRICT).map_err(not_json)?;
+        }
+        each(index, &name, value)?;
+        index += 1;
+        more = scanner.accept(b',');
+        if !more {
+            scanner.expect(closing, "',' or the end of the parameters").map_err(not_json)?;
+        }
+    }
+    Ok(())
+}
+
+fn not_json(fault: json::Fault) -> Error {
+    Error::argument("parameters_json", format!("the parameters are not valid JSON: {fault}"))
+}
+
+fn collect(statement: &mut Statement<'_>, sql: &Sql<'_>) -> Result<String> {
+    let mut out = Vec::new();
+    out.extend_from_slice(b"{\"columns\":[");
+    for (index, name) in statement.column_names().iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        json::write_string(&mut out, name);
+    }
+    let columns = statement.column_count();
+    out.extend_from_slice(b"],\"rows\":[");
+    let mut count = 0;
+    let mut truncated = false;
+    let mut rows = statement.raw_query();
+    while let Some(row) = rows.next().map_err(|error| translate_sql(&error))? {
+        if count == sql.rows_max {
+            truncated = true;
+            break;
+        }
+        out.extend_from_slice(if count > 0 { b",[" } else { b"[" });
+        for column in 0..columns {
+            if column > 0 {
+                out.push(b',');
+            }
+            write_value(
+                &mut out,
+                row.get_ref(column).map_err(|error| translate_sql(&error))?,
+                sql.bytes_max,
+            )?;
+        }
+        out.push(b']');
+        count += 1;
+        check_size(out.len(), count, sql.bytes_max)?;
+    }
+    out.extend_from_slice(b"],\"truncated\":");
+    out.extend_from_slice(if truncated { b"true}" } else { b"false}" });
+    String::from_utf8(out).map_err(|_| Error::new(Status::Internal, "the result is not UTF-8"))
+}
+
+fn write_value(out: &mut Vec<u8>, value: ValueRef<'_>, bytes_max: usize) -> Result<()> {
+    // Escapes make six bytes of one at most.
+    let bytes = match value {
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => bytes.len(),
+        _ => 0,
+    };
+    check_size(out.len().saturating_add(bytes), 0, bytes_max)?;
+    out.try_reserve(bytes).map_err(crate::chunk::out_of_memory)?;
+    match value {
+        ValueRef::Null => out.extend_from_slice(b"null"),
+        ValueRef::Integer(number) => out.extend_from_slice(number.to_string().as_bytes()),
+        // Infinities become null: JSON has no others.
+        ValueRef::Real(number) => json::write_f64(out, number),
+        ValueRef::Text(bytes) => json::write_string(out, &String::from_utf8_lossy(bytes)),
+        ValueRef::Blob(bytes) => {
+            out.push(b'"');
+            for byte in bytes {
+                const DIGITS: &[u8; 16] = b"0123456789abcdef";
+                out.push(DIGITS[usize::from(byte >> 4)]);
+                out.push(DIGITS[usize::from(byte & 15)]);
+            }
+            out.push(b'"');
+        }
+    }
+    Ok(())
+}
+
+fn check_size(bytes: usize, rows: usize, bytes_max: usize) -> Result<()> {
+    if bytes <= bytes_max {
+        return Ok(());
+    }
+    let message = format!(
+        "the result takes more than {bytes_max} bytes (result_bytes_max) after {rows} rows; \
+         select less, or raise the limit"
+    );
+    Err(Error::new(Status::LimitExceeded, message).with_field("result_bytes_max"))
+}

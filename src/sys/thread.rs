@@ -1,0 +1,28 @@
+//! Threads of the library's own, which must not disturb the program they run in.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::thread::{Builder, JoinHandle};
+
+/// Starts a thread that no signal of the program is ever delivered to.
+pub(crate) fn spawn_quiet(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+    /// Gives the calling thread its signals back.
+    struct PutBack(libc::sigset_t);
+    impl Drop for PutBack {
+        fn drop(&mut self) {
+            // SAFETY: the set is one that pthread_sigmask filled in.
+            unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.0, std::ptr::null_mut()) };
+        }
+    }
+    let mut all = MaybeUninit::uninit();
+    let mut before = MaybeUninit::uninit();
+    // A thread inherits the mask of the one that starts it.
+    // SAFETY: sigfillset fills in the set that is passed on; the place for the old one can be written
+    // to. With these arguments neither can fail, and so both sets are filled in.
+    let _put_back = unsafe {
+        libc::sigfillset(all.as_mut_ptr());
+        libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr());
+        PutBack(before.assume_init())
+    };
+    Builder::new().name(name.to_string()).spawn(body)
+}
