@@ -15,8 +15,8 @@ pub(super) fn translate(error: &rusqlite::Error) -> Error {
     let mut message = error.to_string();
     match status {
         Status::Busy => {
-            let what = format!("another connection held the ledger's lock ({message})");
-            return call::waited_for(&what, "try again").with_sqlite_code(code);
+            let waited = call::waited_for("another connection held the ledger's lock", "try again");
+            return waited.with_sqlite_code(code);
         }
         Status::Interrupted => return call::stopped().with_sqlite_code(code),
         _ => {}
