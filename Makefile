@@ -29,6 +29,7 @@ test: ## Run every test: Rust, C, C++, examples, linking
 	@tools/need cmake
 	@tools/need valgrind || echo "The valgrind tests will be skipped."
 	@tools/need libsqlite3 || echo "The tests beside the system's SQLite will be skipped."
+	@tools/need prometheus_client || echo "The test with Prometheus' own parser will be skipped."
 	$(CARGO_TEST)
 	cmake -S . -B build -DSIMLEDGER_BUILD_TESTS=ON -DSIMLEDGER_BUILD_EXAMPLES=ON
 	cmake --build build --parallel $(JOBS)

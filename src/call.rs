@@ -184,6 +184,20 @@ pub(crate) fn shielded<T>(work: impl FnOnce() -> T) -> T {
     work()
 }
 
+/// Runs `work`, which waits for nothing: what is not to be had at once is BUSY.
+pub(crate) fn at_once<T>(work: impl FnOnce() -> T) -> T {
+    struct PutBack(Option<Instant>);
+    impl Drop for PutBack {
+        fn drop(&mut self) {
+            CURRENT.set(Circumstances { deadline: self.0, ..CURRENT.get() });
+        }
+    }
+    let current = CURRENT.get();
+    let _put_back = PutBack(current.deadline);
+    CURRENT.set(Circumstances { deadline: Some(Instant::now()), ..current });
+    work()
+}
+
 /// From now on the call may take this long in all, also where it works and does not wait.
 pub(crate) fn limit_work(time: Duration) {
     let deadline = Some(after(Instant::now(), time));

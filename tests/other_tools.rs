@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{Place, config, entry, ids, integrity};
+use common::{Place, config, entry, ids, integrity, metric};
 use rusqlite::Connection;
 use simledger::{Ledger, Level, NO_LIMIT, Status};
 
@@ -92,11 +92,6 @@ fn rows(path: &str) -> Vec<String> {
 
 fn one<T: rusqlite::types::FromSql>(sqlite: &Connection, sql: &str) -> T {
     sqlite.query_row(sql, [], |row| row.get(0)).unwrap()
-}
-
-fn metric(ledger: &Ledger, name: &str) -> u64 {
-    let json: serde_json::Value = serde_json::from_str(&ledger.metrics().unwrap().to_json()).unwrap();
-    json[name].as_u64().unwrap_or_else(|| panic!("there is no metric {name}"))
 }
 
 /// A ledger with three entries that were cleaned up and five that are there, 4 to 8.
@@ -374,7 +369,7 @@ fn rows_that_are_no_valid_entries_are_skipped_counted_and_logged() {
         // One valid entry before them all and one behind.
         assert_eq!(ledger.append_json(&entry(1000.0, "bad")).unwrap(), bad + 2);
 
-        let skipped = || metric(&ledger, "rows_skipped");
+        let skipped = || metric(&ledger, "rows_skipped") as u64;
         for read in [ledger.poll_since(0, NO_LIMIT), ledger.read_all(), ledger.poll_since(0, 2)] {
             let read = read.unwrap();
             assert_eq!((ids(&read), read.position()), (vec![1, bad + 2], bad + 2));

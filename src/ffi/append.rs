@@ -80,14 +80,12 @@ pub unsafe extern "C" fn simledger_append(
     let body = || {
         // SAFETY: as the caller promises.
         let out = unsafe { Out::new(id, 0) };
-        let in_use = handle::enter(ledger)?;
-        let ledger = in_use;
+        let ledger = handle::enter(ledger)?;
         // SAFETY: as the caller promises.
         let node_id = unsafe { text(node_id, node_id_len, "node_id") }?;
         // SAFETY: as the caller promises.
         let features = unsafe { text(features_json, features_json_len, "features_json") }?;
-        let entry = NewEntry::new(timestamp, node_id, features, confidence, &ledger.limits())?;
-        out.set(ledger.append(&entry)?);
+        out.set(ledger.append_parts(timestamp, node_id, features, confidence)?);
         Ok(Status::Ok)
     };
     // SAFETY: as the caller promises.

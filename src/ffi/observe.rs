@@ -30,7 +30,7 @@ use crate::error::Status;
 /// | `entry_cache_entries`, `entry_cache_age_seconds` | what is kept by id, and how long the oldest of it |
 /// | `query_cache_results`, `query_cache_age_seconds` | likewise by node |
 /// | `integrity_check_progress` | how far the integrity check is that runs, or ran last, 0 to 1 |
-/// | `errors` | an object: calls that failed, by status (`BUSY`, ...) |
+/// | `errors` | an object: calls that failed, by status (`BUSY`, ...); those with NULL or no UTF-8 aside |
 /// | `latency_seconds` | an object of objects: `count`, `sum`, `p50`, `p90`, `p99` and `max` of `append`, `append_many`, `poll`, `read_all`, `get_by_id`, `read_by_node`, `query`, `count`, `sql`, `cleanup`, `checkpoint`, `reindex`, `optimize`, `vacuum`, `integrity_check`, `connection_wait`, `writer_wait` and `other`; of polls, gets and by-node reads one in 16 is timed and counts for 16; quantiles are right to an eighth |
 ///
 /// - `json`: gets the text, yours until `simledger_string_free`; NULL on failure.

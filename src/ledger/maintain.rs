@@ -13,25 +13,16 @@ use crate::store::{Cutoff, ProgressFunction, Store, Vacuum};
 impl Ledger {
     /// Deletes entries more than so many seconds behind the ledger's clock; how many.
     pub fn cleanup(&self, max_age_seconds: f64) -> Result<i64> {
-        if !(max_age_seconds.is_finite() && max_age_seconds > 0.0) {
-            let message = format!("max_age_seconds is {max_age_seconds}; it must be finite and above 0");
-            return Err(Error::argument("max_age_seconds", message));
-        }
         self.clean(Cutoff::Age(max_age_seconds))
     }
 
     /// Deletes entries with a smaller timestamp; how many.
     pub fn cleanup_before_timestamp(&self, timestamp: f64) -> Result<i64> {
-        if !timestamp.is_finite() {
-            let message = format!("timestamp is {timestamp}; it must be finite");
-            return Err(Error::argument("timestamp", message));
-        }
         self.clean(Cutoff::BeforeTimestamp(timestamp))
     }
 
     /// Deletes entries with a smaller id; how many.
     pub fn cleanup_before_id(&self, id: i64) -> Result<i64> {
-        check_id(id)?;
         self.clean(Cutoff::BeforeId(id))
     }
 
@@ -62,11 +53,11 @@ impl Ledger {
         findings_max: usize,
         progress: Option<Arc<ProgressFunction>>,
     ) -> Result<Vec<String>> {
-        if findings_max == 0 {
-            let message = "findings_max is 0; it must be at least 1, or SIMLEDGER_NO_LIMIT for all";
-            return Err(Error::argument("findings_max", message));
-        }
         self.call(Operation::IntegrityCheck, |shared, _| {
+            if findings_max == 0 {
+                let message = "findings_max is 0; it must be at least 1, or SIMLEDGER_NO_LIMIT for all";
+                return Err(Error::argument("findings_max", message));
+            }
             let (serial, metrics) = (self.serial, shared.metrics_shared());
             let told: Arc<ProgressFunction> = Arc::new(move |part| {
                 metrics.integrity_check_progress.set(part);
@@ -105,6 +96,7 @@ impl Ledger {
 
     fn clean(&self, cutoff: Cutoff) -> Result<i64> {
         self.call(Operation::Cleanup, |shared, _| {
+            check_cutoff(cutoff)?;
             self.check_writable()?;
             let deleted = shared.cleanup(cutoff)?;
             call::log(Level::Info, || format!("cleanup deleted {deleted} entries"));
@@ -117,5 +109,20 @@ impl Ledger {
             self.check_writable()?;
             work(shared.store())
         })
+    }
+}
+
+fn check_cutoff(cutoff: Cutoff) -> Result<()> {
+    match cutoff {
+        Cutoff::Age(seconds) if !(seconds.is_finite() && seconds > 0.0) => {
+            let message = format!("max_age_seconds is {seconds}; it must be finite and above 0");
+            Err(Error::argument("max_age_seconds", message))
+        }
+        Cutoff::BeforeTimestamp(timestamp) if !timestamp.is_finite() => {
+            let message = format!("timestamp is {timestamp}; it must be finite");
+            Err(Error::argument("timestamp", message))
+        }
+        Cutoff::BeforeId(id) => check_id(id),
+        _ => Ok(()),
     }
 }

@@ -17,9 +17,9 @@ impl Ledger {
     /// Entries above `last_seen_id` in the order of their ids, at most `limit`. The next poll goes
     /// on from [`Entries::position`].
     pub fn poll_since(&self, last_seen_id: i64, limit: usize) -> Result<Entries> {
-        check_last_seen(last_seen_id)?;
-        check_limit(limit)?;
         self.call(Operation::Poll, |shared, options| {
+            check_last_seen(last_seen_id)?;
+            check_limit(limit)?;
             shared.since(last_seen_id, limit, options.result_bytes_max)
         })
     }
@@ -37,9 +37,9 @@ impl Ledger {
     /// Entries above `last_seen_id` that pass the filter, in the order of their ids, at most as
     /// many as the query's limit. [`Entries::position`] also passes over what was filtered out.
     pub fn poll_query(&self, query: &Query, last_seen_id: i64) -> Result<Entries> {
-        check_last_seen(last_seen_id)?;
-        query.check_filter()?;
         self.call(Operation::Poll, |shared, options| {
+            check_last_seen(last_seen_id)?;
+            query.check_filter()?;
             shared.filtered_since(query, last_seen_id, options.result_bytes_max)
         })
     }
@@ -51,17 +51,19 @@ impl Ledger {
 
     /// The entry with this id.
     pub fn get_by_id(&self, id: i64) -> Result<Option<Entry>> {
-        check_id(id)?;
-        self.call(Operation::Get, |shared, _| shared.get(id))
+        self.call(Operation::Get, |shared, _| {
+            check_id(id)?;
+            shared.get(id)
+        })
     }
 
     /// The entries of a node, newest timestamp first, at most `limit`.
     pub fn read_by_node(&self, node_id: &str, limit: usize) -> Result<Entries> {
-        if let Some(fault) = node_id_fault(node_id) {
-            return Err(Error::argument("node_id", fault));
-        }
-        check_limit(limit)?;
         self.call(Operation::ReadByNode, |shared, options| {
+            if let Some(fault) = node_id_fault(node_id) {
+                return Err(Error::argument("node_id", fault));
+            }
+            check_limit(limit)?;
             shared.of_node(node_id, limit, options.result_bytes_max)
         })
     }
@@ -85,18 +87,27 @@ impl Ledger {
     /// object (by name). JSON: an object with `columns`, their names, `rows`, an array of arrays,
     /// at most `rows_max` of them, and `truncated`, whether there were more.
     pub fn sql(&self, text: &str, parameters: Option<&str>, rows_max: usize) -> Result<String> {
-        if rows_max == 0 {
-            let message = "rows_max is 0; it must be at least 1, or SIMLEDGER_NO_LIMIT for all";
-            return Err(Error::argument("rows_max", message));
-        }
-        if text.len() > SQL_BYTES_MAX {
-            let message = format!("the statement has {} bytes; the limit is {SQL_BYTES_MAX}", text.len());
-            return Err(Error::argument("sql", message));
-        }
         self.call(Operation::Sql, |shared, options| {
+            check_statement(text, rows_max)?;
             call::limit_work(options.sql_timeout);
             shared.store().sql(&Sql { text, parameters, rows_max, bytes_max: options.result_bytes_max })
         })
+    }
+}
+
+fn check_statement(text: &str, rows_max: usize) -> Result<()> {
+    if rows_max == 0 {
+        let message = "rows_max is 0; it must be at least 1, or SIMLEDGER_NO_LIMIT for all";
+        return Err(Error::argument("rows_max", message));
+    }
+    if text.len() > SQL_BYTES_MAX {
+        let message = format!("the statement has {} bytes; the limit is {SQL_BYTES_MAX}", text.len());
+        return Err(Error::argument("sql", message));
+    }
+    match text.find('\0') {
+        // SQLite would take it for the end.
+        Some(at) => Err(Error::argument("sql", format!("the statement holds a NUL character at byte {at}"))),
+        None => Ok(()),
     }
 }
 

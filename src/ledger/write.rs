@@ -1,9 +1,13 @@
 //! Writing.
 
+use std::borrow::Cow;
+
 use super::Ledger;
-use crate::entry::NewEntry;
+use crate::config::Options;
+use crate::entry::{Limits, NewEntry};
 use crate::error::Result;
 use crate::metrics::Operation;
+use crate::shared::Shared;
 use crate::store::{Appended, Batch};
 use crate::transaction::Transaction;
 
@@ -19,23 +23,36 @@ pub struct Batched {
 impl Ledger {
     /// Appends an entry; its id. It is durable when this returns.
     pub fn append(&self, entry: &NewEntry<'_>) -> Result<i64> {
-        let appended = self.write(Operation::Append, std::slice::from_ref(entry), None)?;
-        Ok(if appended.count > 0 { appended.first_id } else { appended.existing_id })
+        self.append_one(|_| Ok(Cow::Borrowed(entry)))
     }
 
     /// Appends an entry from JSON; its id.
     pub fn append_json(&self, json: &str) -> Result<i64> {
-        self.append(&NewEntry::from_json(json, &self.limits())?)
+        self.append_one(|limits| NewEntry::from_json(json, limits).map(Cow::Owned))
+    }
+
+    /// Appends an entry from its parts, as [`NewEntry::new`] takes them; its id.
+    pub fn append_parts(
+        &self,
+        timestamp: f64,
+        node_id: &str,
+        features: &str,
+        confidence: f64,
+    ) -> Result<i64> {
+        self.append_one(|limits| {
+            NewEntry::new(timestamp, node_id, features, confidence, limits).map(Cow::Owned)
+        })
     }
 
     /// Appends all of these entries or none.
     pub fn append_many(&self, entries: &[NewEntry<'_>]) -> Result<Batched> {
-        self.write(Operation::AppendMany, entries, None).map(Batched::from)
+        self.write(Operation::AppendMany, None, |_| Ok(Cow::Borrowed(entries))).map(Batched::from)
     }
 
     /// Appends all entries of a JSON array or of JSON lines, or none.
     pub fn append_many_json(&self, json: &str) -> Result<Batched> {
-        self.append_many(&NewEntry::many_from_json(json, &self.limits())?)
+        let entries = |limits: &Limits| NewEntry::many_from_json(json, limits).map(Cow::Owned);
+        self.write(Operation::AppendMany, None, entries).map(Batched::from)
     }
 
     /// A transaction: entries are collected in it, and written together by [`Ledger::commit`].
@@ -46,22 +63,41 @@ impl Ledger {
     /// Writes all entries of a transaction or none. Then it is empty; after a failure it is as it
     /// was, to be committed again or dropped.
     pub fn commit(&self, transaction: &mut Transaction) -> Result<Batched> {
-        let (entries, expected) = (transaction.entries(), transaction.expected_last_id());
-        let appended = self.write(Operation::AppendMany, entries, expected)?;
+        let expected = transaction.expected_last_id();
+        let entries = |_: &Limits| Ok(Cow::Borrowed(transaction.entries()));
+        let appended = self.write(Operation::AppendMany, expected, entries)?;
         transaction.settle();
         Ok(appended.into())
     }
 
-    fn write(
+    fn append_one<'a>(&self, entry: impl FnOnce(&Limits) -> Result<Cow<'a, NewEntry<'a>>>) -> Result<i64> {
+        let appended = self.call(Operation::Append, |shared, options| {
+            let entry = entry(&options.limits)?;
+            self.write_in(shared, options, None, std::slice::from_ref(&*entry))
+        })?;
+        Ok(if appended.count > 0 { appended.first_id } else { appended.existing_id })
+    }
+
+    fn write<'a>(
         &self,
         operation: Operation,
-        entries: &[NewEntry<'_>],
         expected_last_id: Option<i64>,
+        entries: impl FnOnce(&Limits) -> Result<Cow<'a, [NewEntry<'a>]>>,
     ) -> Result<Appended> {
         self.call(operation, |shared, options| {
-            self.check_writable()?;
-            shared.append(&Batch { entries, on_duplicate: options.on_duplicate, expected_last_id })
+            self.write_in(shared, options, expected_last_id, &entries(&options.limits)?)
         })
+    }
+
+    fn write_in(
+        &self,
+        shared: &Shared,
+        options: &Options,
+        expected_last_id: Option<i64>,
+        entries: &[NewEntry<'_>],
+    ) -> Result<Appended> {
+        self.check_writable()?;
+        shared.append(&Batch { entries, on_duplicate: options.on_duplicate, expected_last_id })
     }
 }
 

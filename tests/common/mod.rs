@@ -61,6 +61,21 @@ pub fn ids(entries: &Entries) -> Vec<i64> {
     entries.iter().map(|entry| entry.id()).collect()
 }
 
+/// A metric that there is.
+pub fn metric(ledger: &Ledger, name: &str) -> f64 {
+    let found = ledger.metrics().expect("metrics").get(name).expect("a metric of this name");
+    found.unwrap_or_else(|| panic!("{name} could not be found out"))
+}
+
+/// Waits for a condition that will hold, and fails if it does not in a minute.
+pub fn wait_until(condition: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !condition() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "the condition does not come true");
+        std::thread::yield_now();
+    }
+}
+
 /// This test program again, running only the test with this name, which is `#[ignore]`d so that it
 /// runs in no other way.
 pub fn again(test: &str) -> Command {

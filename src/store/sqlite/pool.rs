@@ -12,7 +12,7 @@ use rusqlite::Connection;
 use super::connection::{Role, Source};
 use super::fault::translate;
 use crate::call;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Status};
 use crate::metrics::{Metrics, Operation};
 
 /// Connections that read.
@@ -156,7 +156,8 @@ impl Pool {
 
 fn exhausted(connections_max: usize) -> Error {
     let what = format!("all {connections_max} connections were in use");
-    call::waited_for(&what, "raise max_connections").with_field("max_connections")
+    let error = call::waited_for(&what, "raise max_connections");
+    if error.status() == Status::Busy { error.with_field("max_connections") } else { error }
 }
 
 impl Deref for Pooled<'_> {

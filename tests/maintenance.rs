@@ -1,0 +1,410 @@
+//! Maintenance: checkpoints, indexes, space, checks; beside appends, and on damaged files.
+
+mod common;
+
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use common::*;
+use simledger::*;
+
+/// Entries with features of some hundred bytes, so that they fill pages.
+fn fill(ledger: &Ledger, from: i64, count: i64) {
+    let text = "x".repeat(400);
+    let entries: Vec<String> = (from..from + count)
+        .map(|index| {
+            format!(
+                r#"{{"timestamp":{index},"node_id":"n{}","features":{{"text":"{text}"}},"confidence":0.5}}"#,
+                index % 7
+            )
+        })
+        .collect();
+    ledger.append_many_json(&entries.join("\n")).unwrap();
+}
+
+fn size(place: &Place, name: &str) -> u64 {
+    std::fs::metadata(place.path(name)).map_or(0, |metadata| metadata.len())
+}
+
+const JOURNALS: [&str; 2] = ["WAL", "DELETE"];
+
+#[test]
+fn a_checkpoint_leaves_one_file_that_is_all_there_is() {
+    let place = Place::new();
+    let ledger = place.open(&[]);
+    fill(&ledger, 0, 100);
+    assert!(size(&place, "ledger.db-wal") > 0 && metric(&ledger, "wal_bytes") > 0.0);
+    ledger.checkpoint().unwrap();
+    assert_eq!((size(&place, "ledger.db-wal"), metric(&ledger, "wal_bytes")), (0, 0.0));
+    std::fs::copy(place.path("ledger.db"), place.path("copy.db")).unwrap();
+    assert_eq!(Ledger::open_path(&place.file("copy.db")).unwrap().count().unwrap(), 100);
+
+    // A reader that holds a snapshot keeps the WAL; what could be folded in was, and nothing is lost.
+    let other = place.sqlite();
+    let mut statement = other.prepare("SELECT id FROM ledger").unwrap();
+    let mut rows = statement.query([]).unwrap();
+    rows.next().unwrap();
+    fill(&ledger, 100, 100);
+    ledger.set_option("timeout", "0.05").unwrap();
+    let error = ledger.checkpoint().unwrap_err();
+    assert_eq!(error.status(), Status::Busy, "{error}");
+    assert!(error.message().contains("reader"), "{error}");
+    drop(rows);
+    drop(statement);
+    ledger.checkpoint().unwrap();
+    assert_eq!(ledger.count().unwrap(), 200);
+
+    for keys in [&[("journal_mode", "DELETE")][..], &[("path", ":memory:")]] {
+        let place = Place::new();
+        let ledger = place.open(keys);
+        fill(&ledger, 0, 10);
+        ledger.checkpoint().expect("nothing to do");
+    }
+}
+
+#[test]
+fn space_is_given_back_in_steps_and_by_a_full_vacuum_and_nothing_is_lost() {
+    for journal in JOURNALS {
+        for how in [Vacuum::Incremental, Vacuum::Full] {
+            let place = Place::new();
+            let ledger = place.open(&[("journal_mode", journal)]);
+            fill(&ledger, 0, 20_000);
+            ledger.checkpoint().unwrap();
+            let before = size(&place, "ledger.db");
+            assert_eq!(ledger.cleanup_before_id(19_001).unwrap(), 19_000);
+            let freed = ledger.vacuum(how).unwrap();
+            let after = size(&place, "ledger.db");
+            assert_eq!(before - after, u64::try_from(freed).unwrap(), "{journal} {how:?}");
+            assert!(after < before / 5, "{journal} {how:?}: {before} {after}");
+            assert_eq!((ledger.count().unwrap(), ledger.first_id().unwrap()), (1000, 19_001));
+            assert_eq!(ledger.poll_since(0, 1).unwrap().gap_before(), 19_000);
+            assert_eq!(ledger.append_json(&entry(0.5, "n")).unwrap(), 20_001, "ids are not used again");
+            assert_eq!(ledger.vacuum(how).unwrap(), 0, "nothing is left to give back");
+            assert_eq!(ledger.integrity_check(NO_LIMIT, None).unwrap(), [""; 0]);
+        }
+    }
+    let memory = Ledger::open_path(":memory:").unwrap();
+    fill(&memory, 0, 2000);
+    memory.cleanup_before_id(1900).unwrap();
+    assert!(memory.vacuum(Vacuum::Full).unwrap() > 0);
+    assert_eq!(memory.count().unwrap(), 101);
+}
+
+#[test]
+fn a_file_that_was_not_made_to_shrink_in_steps_says_so_and_learns_it() {
+    let place = Place::new();
+    place.sqlite().execute_batch(SEED_SCHEMA).unwrap();
+    let ledger = place.open(&[]);
+    fill(&ledger, 0, 5000);
+    ledger.cleanup_before_id(4000).unwrap();
+    let error = ledger.vacuum(Vacuum::Incremental).unwrap_err();
+    assert_eq!(error.status(), Status::Unsupported, "{error}");
+    assert!(error.message().contains("full vacuum"), "{error}");
+    assert!(ledger.vacuum(Vacuum::Full).unwrap() > 0);
+    ledger.cleanup_before_id(5000).unwrap();
+    assert!(ledger.vacuum(Vacuum::Incremental).unwrap() > 0);
+    assert_eq!(ledger.count().unwrap(), 1);
+}
+
+/// As `database-api.md` of the Python module has it.
+const SEED_SCHEMA: &str = "
+CREATE TABLE IF NOT EXISTS ledger (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    timestamp REAL NOT NULL,
+    node_id TEXT NOT NULL,
+    features TEXT NOT NULL,
+    confidence REAL NOT NULL,
+    created_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP,
+    UNIQUE(timestamp, node_id)
+);
+CREATE INDEX IF NOT EXISTS idx_ledger_timestamp ON ledger(timestamp);
+CREATE INDEX IF NOT EXISTS idx_ledger_node_id ON ledger(node_id);
+CREATE INDEX IF NOT EXISTS idx_ledger_confidence ON ledger(confidence);";
+
+#[test]
+fn everything_may_run_while_others_append_and_poll() {
+    for journal in JOURNALS {
+        let place = Place::new();
+        let ledger = place.open(&[("journal_mode", journal)]);
+        fill(&ledger, 0, 3000);
+        let (stop, appended) = (AtomicBool::new(false), AtomicI64::new(3000));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    let next = appended.load(Ordering::Relaxed);
+                    let id = ledger.append_json(&entry(next as f64, "appender")).unwrap();
+                    assert_eq!(id, next + 1);
+                    appended.store(id, Ordering::Release);
+                }
+            });
+            scope.spawn(|| {
+                let mut position = 0;
+                while !stop.load(Ordering::Relaxed) {
+                    let acknowledged = appended.load(Ordering::Acquire);
+                    let fresh = ledger.poll_since(position, NO_LIMIT).unwrap();
+                    assert!(fresh.position() >= acknowledged);
+                    // What cleanup deleted is missing at the beginning, and nothing else.
+                    let found = ids(&fresh);
+                    assert!(found.windows(2).all(|pair| pair[0] + 1 == pair[1]), "{found:?}");
+                    position = fresh.position();
+                }
+            });
+            for round in 1..=5 {
+                let floor = appended.load(Ordering::Relaxed);
+                ledger.reindex().unwrap();
+                ledger.optimize().unwrap();
+                ledger.vacuum(Vacuum::Full).unwrap();
+                ledger.cleanup_before_id(round * 100).unwrap();
+                ledger.vacuum(Vacuum::Incremental).unwrap();
+                ledger.checkpoint().unwrap();
+                ledger.release_connections().unwrap();
+                assert_eq!(ledger.integrity_check(NO_LIMIT, None).unwrap(), [""; 0]);
+                // Others were not kept from their work.
+                wait_until(|| appended.load(Ordering::Relaxed) > floor);
+            }
+            stop.store(true, Ordering::Relaxed);
+        });
+        assert_eq!(ledger.count().unwrap(), appended.load(Ordering::Relaxed) - 499);
+    }
+}
+
+#[test]
+fn what_writes_is_refused_where_only_reading_is_allowed() {
+    let place = Place::new();
+    fill(&place.open(&[]), 0, 10);
+    let ledger = place.open(&[("read_only", "true")]);
+    for refused in [
+        ledger.checkpoint(),
+        ledger.reindex(),
+        ledger.optimize(),
+        ledger.vacuum(Vacuum::Full).map(drop),
+        ledger.vacuum(Vacuum::Incremental).map(drop),
+        ledger.set_option("clock", "simulated"),
+    ] {
+        assert_eq!(refused.unwrap_err().status(), Status::ReadOnly);
+    }
+    assert_eq!(ledger.integrity_check(NO_LIMIT, None).unwrap(), [""; 0]);
+    ledger.release_connections().unwrap();
+}
+
+#[test]
+fn released_connections_are_closed_and_opened_again_when_needed() {
+    let place = Place::new();
+    let ledger = place.open(&[]);
+    ledger.count().unwrap();
+    assert!(metric(&ledger, "connections_idle") >= 1.0);
+    ledger.release_connections().unwrap();
+    let usage = ledger.metrics().unwrap();
+    // What the metrics themselves read with came after they looked.
+    assert_eq!(
+        (usage.get("connections_open").unwrap(), usage.get("connections_idle").unwrap()),
+        (Some(0.0), Some(0.0))
+    );
+    assert_eq!(ledger.count().unwrap(), 0);
+}
+
+#[test]
+fn the_check_tells_how_far_it_is_and_ends_when_it_is_told_to() {
+    let place = Place::new();
+    let ledger = place.open(&[]);
+    fill(&ledger, 0, 20_000);
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let progress: Arc<ProgressFunction> = {
+        let told = Arc::clone(&told);
+        Arc::new(move |part| {
+            told.lock().unwrap().push(part);
+            true
+        })
+    };
+    assert_eq!(ledger.integrity_check(NO_LIMIT, Some(progress)).unwrap(), [""; 0]);
+    let told = told.lock().unwrap();
+    assert!(told.is_sorted() && told.first() == Some(&0.0) && told.last() == Some(&1.0), "{told:?}");
+    assert!(told.len() > 20, "{told:?}");
+    // Neither part is most of it for nothing: the estimate of SQLite's part is about right.
+    let before_the_end = told.iter().filter(|part| **part < 0.8).fold(0.0, |_, part| *part);
+    assert!(before_the_end > 0.4, "{told:?}");
+    assert_eq!(metric(&ledger, "integrity_check_progress"), 1.0);
+    for end_at in [0.0, 0.1, 0.9] {
+        let error = ledger.integrity_check(NO_LIMIT, Some(Arc::new(move |part| part < end_at))).unwrap_err();
+        assert_eq!(error.status(), Status::Interrupted, "{error}");
+    }
+    // From inside it the ledger can be used.
+    let ledger = Arc::new(ledger);
+    let inside = Arc::clone(&ledger);
+    let progress: Arc<ProgressFunction> =
+        Arc::new(move |_| inside.append_json(&entry(0.25, "n")).is_ok() || true);
+    assert_eq!(ledger.integrity_check(NO_LIMIT, Some(progress)).unwrap(), [""; 0]);
+    assert_eq!(ledger.count().unwrap(), 20_001);
+    assert_eq!(ledger.integrity_check(0, None).unwrap_err().field(), "findings_max");
+}
+
+#[test]
+fn what_other_programs_broke_is_found() {
+    let check = |name: &str, sql: &str, parts: &[&str]| {
+        let place = Place::new();
+        let ledger = place.open(&[]);
+        fill(&ledger, 0, 50);
+        place.sqlite().execute_batch(sql).unwrap();
+        let findings = ledger.integrity_check(NO_LIMIT, None).unwrap();
+        let all = findings.join("\n");
+        assert!(parts.iter().all(|part| all.contains(part)), "{name}: {findings:?}");
+        assert_eq!(findings.len(), parts.len(), "{name}: {findings:?}");
+        if parts.len() > 1 {
+            assert_eq!(ledger.integrity_check(1, None).unwrap().len(), 1);
+        }
+    };
+    check("a guard", "DROP TRIGGER simledger_guard_update", &["\"simledger_guard_update\" is missing"]);
+    check(
+        "another guard",
+        "DROP TRIGGER simledger_guard_delete;
+         CREATE TRIGGER simledger_guard_delete BEFORE DELETE ON ledger BEGIN SELECT 1; END",
+        &["\"simledger_guard_delete\" is not as"],
+    );
+    check(
+        "a trigger of theirs",
+        "CREATE TRIGGER theirs AFTER INSERT ON ledger BEGIN SELECT 1; END",
+        &["\"theirs\" is none of simledger's"],
+    );
+    check("an index", "DROP INDEX idx_ledger_confidence", &["index \"idx_ledger_confidence\" is missing"]);
+    check(
+        "the record of ids",
+        "UPDATE sqlite_sequence SET seq = 7",
+        &["given is 7, below the largest id, 50"],
+    );
+    check(
+        "rows",
+        "DROP TRIGGER simledger_guard_update; UPDATE ledger SET features = 'x' WHERE id IN (3, 5)",
+        &["simledger_guard_update", "row 3 is no valid entry", "row 5 is no valid entry"],
+    );
+    check(
+        "an id below 1",
+        "DROP TRIGGER simledger_guard_insert_id; DROP TRIGGER simledger_guard_inserted_id;
+         INSERT INTO ledger (id, timestamp, node_id, features, confidence) VALUES (-5, 1000, 'n', '{}', 1)",
+        &["guard_insert_id", "guard_inserted_id", "row -5 has an id below 1"],
+    );
+    check(
+        "a NOT NULL column",
+        "DROP TRIGGER simledger_guard_update; PRAGMA ignore_check_constraints = ON;
+         PRAGMA writable_schema = ON;
+         UPDATE sqlite_schema SET sql = replace(sql, 'features TEXT NOT NULL', 'features TEXT') WHERE name = 'ledger';
+         PRAGMA writable_schema = RESET; UPDATE ledger SET features = NULL WHERE id = 9;
+         PRAGMA writable_schema = ON;
+         UPDATE sqlite_schema SET sql = replace(sql, 'features TEXT', 'features TEXT NOT NULL') WHERE name = 'ledger'",
+        &["simledger_guard_update", "NULL value in ledger.features", "row 9 is no valid entry"],
+    );
+}
+
+/// Bytes of the file, page by page, turned over: each of these is a status and a message, and what
+/// can still be read is.
+#[test]
+fn a_damaged_file_is_a_status_under_each_of_them() {
+    let place = Place::new();
+    let ledger = place.open(&[("journal_mode", "DELETE")]);
+    fill(&ledger, 0, 300);
+    ledger.close().unwrap();
+    let whole = std::fs::read(place.path("ledger.db")).unwrap();
+    let mut found = 0;
+    let mut failed = 0;
+    for page in 1..whole.len() / 4096 {
+        let mut bytes = whole.clone();
+        bytes[page * 4096..page * 4096 + 64].iter_mut().for_each(|byte| *byte ^= 0xa5);
+        std::fs::write(place.path("damaged.db"), &bytes).unwrap();
+        let ledger = match Ledger::open(&config(&place.file("damaged.db"), &[("journal_mode", "DELETE")])) {
+            Ok(ledger) => ledger,
+            Err(error) => {
+                assert!(matches!(error.status(), Status::Corrupt | Status::Incompatible), "{error}");
+                failed += 1;
+                continue;
+            }
+        };
+        let mut work: Vec<(&str, Result<()>)> = Vec::new();
+        match ledger.integrity_check(NO_LIMIT, None) {
+            Ok(findings) => found += usize::from(!findings.is_empty()),
+            Err(error) => {
+                assert_eq!(error.status(), Status::Corrupt, "{error}");
+                found += 1;
+            }
+        }
+        let mut query = Query::new();
+        query.node("n3").unwrap();
+        work.push(("query", ledger.query(&query).map(drop)));
+        work.push(("sql", ledger.sql("SELECT count(features) FROM ledger", None, 1).map(drop)));
+        work.push(("metrics", ledger.metrics().map(drop)));
+        work.push(("optimize", ledger.optimize()));
+        work.push(("checkpoint", ledger.checkpoint()));
+        work.push(("incremental", ledger.vacuum(Vacuum::Incremental).map(drop)));
+        work.push(("full", ledger.vacuum(Vacuum::Full).map(drop)));
+        work.push(("reindex", ledger.reindex()));
+        for (name, result) in work {
+            if let Err(error) = result {
+                assert_eq!(error.status(), Status::Corrupt, "{name}: {error}");
+                assert!(!error.message().is_empty());
+            }
+        }
+    }
+    assert!(found > 20, "{found} damages were found, {failed} files did not open");
+}
+
+/// Held by the tests that have a thread in the background, since one of them counts such threads.
+static BACKGROUND: Mutex<()> = Mutex::new(());
+
+#[test]
+fn old_entries_go_by_themselves_where_that_is_asked_for() {
+    let _alone = BACKGROUND.lock();
+    let place = Place::new();
+    let ledger = place.open(&[("clock", "simulated"), ("retention_seconds", "50")]);
+    for second in 0..100 {
+        ledger.append_json(&entry(f64::from(second), "n")).unwrap();
+    }
+    // The newest is of second 99: what is of second 48 and before is older than 50.
+    wait_until(|| ledger.first_id().unwrap() == 50);
+    assert_eq!(ledger.count().unwrap(), 51);
+    assert_eq!(ledger.poll_since(0, 1).unwrap().gap_before(), 49);
+    assert!(metric(&ledger, "retention_runs") >= 1.0);
+    assert_eq!(metric(&ledger, "retention_failures"), 0.0);
+    // It can be changed and ended, and ends with the ledger.
+    ledger.set_option("retention_seconds", "10").unwrap();
+    wait_until(|| ledger.count().unwrap() == 11);
+    assert_eq!(ledger.option("retention_seconds").unwrap(), "10");
+    assert_eq!(threads("simledger-reten"), 1);
+    ledger.set_option("retention_seconds", "0").unwrap();
+    assert_eq!(threads("simledger-reten"), 0);
+    ledger.set_option("retention_seconds", "5").unwrap();
+    let other = place.open(&[]);
+    assert_eq!(other.option("retention_seconds").unwrap(), "5", "who sets nothing takes what is there");
+    let error = place.try_open(&[("retention_seconds", "6")]).err().unwrap();
+    assert_eq!((error.status(), error.field()), (Status::InvalidConfig, "retention_seconds"));
+    ledger.close().unwrap();
+    assert_eq!(threads("simledger-reten"), 1, "another handle is open");
+    other.close().unwrap();
+    assert_eq!(threads("simledger-reten"), 0);
+}
+
+/// How many threads of this process have this name (of which the kernel keeps 15 bytes).
+fn threads(name: &str) -> usize {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+    let names = tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok());
+    names.filter(|found| found.trim_end() == name).count()
+}
+
+#[test]
+fn what_the_background_has_to_say_comes_with_the_next_call() {
+    let _alone = BACKGROUND.lock();
+    let place = Place::new();
+    let mut config = config(&place.file("ledger.db"), &[("clock", "simulated")]);
+    config.set_log_queue(Level::Info, 100).unwrap();
+    let ledger = Ledger::open(&config).unwrap();
+    for second in 0..10 {
+        ledger.append_json(&entry(f64::from(second), "n")).unwrap();
+    }
+    ledger.set_option("retention_seconds", "4.5").unwrap();
+    let mut lines = Vec::new();
+    wait_until(|| ledger.count().unwrap() == 5);
+    let begun = std::time::Instant::now();
+    while !lines.iter().any(|line: &String| line.contains("retention_seconds: 5 entries")) {
+        assert!(begun.elapsed().as_secs() < 60, "{lines:?}");
+        ledger.count().unwrap();
+        lines.extend(ledger.next_log_line().unwrap().map(|(_, line)| line));
+    }
+    ledger.set_option("retention_seconds", "0").unwrap();
+}
