@@ -9,30 +9,34 @@
  *
  * simledger.h is the manual: what each call promises is said there, under the same name.
  *
- * Who owns what. Ledger, Config and Entries own one object each, and can be moved but not copied.
- * Entries and Entry outlive the ledger they came from. EntryView, and every std::string_view that
- * is returned, is borrowed and lives as long as the object it was asked from; an Entry made from an
- * EntryView stays. Texts passed in are needed only during the call. A Ledger that was moved from is
- * closed: its calls throw SIMLEDGER_INVALID_ARGUMENT.
+ * Who owns what. Ledger, Config, Query, Features, Transaction and Entries own one object each, and
+ * can be moved but not copied. Entries and Entry outlive the ledger they came from. EntryView,
+ * Columns, Span, and every std::string_view that is returned, is borrowed and lives as long as the
+ * object it was asked from; an Entry made from an EntryView stays. Texts passed in are needed only
+ * during the call. A Ledger that was moved from is closed: its calls throw
+ * SIMLEDGER_INVALID_ARGUMENT; so do those of a Config, a Query, Features and a Transaction.
  *
  * Which status becomes what. SIMLEDGER_OK is the return value. SIMLEDGER_NOT_FOUND is an empty
  * std::optional. Every other status is thrown as Error. Destructors never throw.
  *
  * Threads. A Ledger may be used by any number of threads at once, but not while it is moved from or
- * destroyed. Entries and Entry may be read by several threads at once. A Config is for one thread
- * at a time.
+ * destroyed. Entries and Entry may be read by several threads at once. A Config, a Query, Features
+ * and a Transaction are for one thread at a time.
  *
  * Exceptions from a log callback cannot pass through the library, which is not C++. They are kept,
  * and thrown when the call that the callback ran in returns: that call has done its work all the
- * same. If it failed, its Error comes first and the callback's exception with the next call. */
+ * same. If it failed, its Error comes first and the callback's exception with the next call. An
+ * exception from a progress callback ends the integrity check, and comes out of it. */
 #ifndef SIMLEDGER_HPP
 #define SIMLEDGER_HPP
 
 #include "simledger.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <exception>
 #include <functional>
 #include <iterator>
@@ -43,7 +47,9 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
+#include <vector>
 
 namespace simledger {
 
@@ -205,7 +211,57 @@ template <typename Function> simledger_status run(Log *log, Function &&function)
     return status;
 }
 
+/* Makes a call that gives a text: `function` gets a char **, a std::size_t * and a simledger_error
+ * ** and returns a status. Empty for SIMLEDGER_NOT_FOUND. */
+template <typename Function>
+std::optional<std::string> run_for_text(Log *log, Function &&function) {
+    std::unique_ptr<char, void (*)(char *)> text(nullptr,
+                                                 [](char *ended) { simledger_string_free(ended); });
+    std::size_t len = 0;
+    const simledger_status status = run(log, [&](simledger_error **error) {
+        char *owned = nullptr;
+        const simledger_status got = function(&owned, &len, error);
+        text.reset(owned);
+        return got;
+    });
+    if (status != SIMLEDGER_OK)
+        return std::nullopt;
+    return std::string(text.get(), len);
+}
+
+/* A progress callback, and what it threw. */
+class Progress {
+  public:
+    explicit Progress(const std::function<bool(double)> &callback) : callback_(callback) {}
+
+    /* What the library calls. `user_data` is a Progress. Nothing may be thrown out. */
+    static std::int32_t receive(double part, void *user_data) noexcept {
+        Progress &progress = *static_cast<Progress *>(user_data);
+        if (progress.thrown)
+            return 1;
+        try {
+            return progress.callback_(part) ? 0 : 1;
+        } catch (...) {
+            progress.thrown = std::current_exception();
+            return 1;
+        }
+    }
+
+    std::exception_ptr thrown;
+
+  private:
+    const std::function<bool(double)> &callback_;
+};
+
 } // namespace detail
+
+/* A configuration key; simledger_config_set says more of each. */
+struct ConfigKey {
+    std::string_view name;
+    std::string_view default_value;
+    std::string_view range; /* what its values may be */
+    std::string_view doc;   /* what it is for */
+};
 
 /* How to open a ledger. One configuration may open any number of ledgers, and is not needed after
  * that. */
@@ -229,6 +285,41 @@ class Config {
     /* "default", "high_throughput" or "low_latency". What is set by key wins over it. */
     Config &profile(std::string_view name) { return set("profile", name); }
 
+    /* The section `database:` of a YAML file. What is set by key, or in the environment, wins. */
+    Config &load_file(std::string_view path) {
+        detail::run(nullptr, [&](simledger_error **error) {
+            return simledger_config_load_file(config_.get(), detail::text(path), path.size(),
+                                              error);
+        });
+        return *this;
+    }
+    /* SIMLEDGER_TIMEOUT and the like. Not while another thread changes the environment. */
+    Config &load_environment() {
+        detail::run(nullptr, [&](simledger_error **error) {
+            return simledger_config_load_environment(config_.get(), error);
+        });
+        return *this;
+    }
+
+    /* The value that a key, or "profile", has with all layers put together. */
+    std::string get(std::string_view key) const {
+        return *detail::run_for_text(
+            nullptr, [&](char **value, std::size_t *len, simledger_error **error) {
+                return simledger_config_get(config_.get(), detail::text(key), key.size(), value,
+                                            len, error);
+            });
+    }
+
+    /* All keys that there are. */
+    static std::vector<ConfigKey> keys() {
+        std::vector<ConfigKey> keys(simledger_config_key_count());
+        for (std::size_t i = 0; i < keys.size(); i++) {
+            keys[i] = {simledger_config_key_name(i), simledger_config_key_default(i),
+                       simledger_config_key_range(i), simledger_config_key_doc(i)};
+        }
+        return keys;
+    }
+
     /* Sends lines of this level, and graver ones, to `callback`; an empty one ends the log. It is
      * called at the end of calls on the ledger, on the calling thread, and by several at once if
      * several use the ledger. It may call the library, but not close this ledger. */
@@ -248,6 +339,16 @@ class Config {
         return *this;
     }
 
+    /* Keeps up to `lines_max` lines of this level, and graver ones, for Ledger::next_log_line; 0
+     * keeps none. The log callback gets them all the same. */
+    Config &log_queue(LogLevel level, std::size_t lines_max) {
+        detail::run(nullptr, [&](simledger_error **error) {
+            return simledger_config_set_log_queue(config_.get(), static_cast<std::int32_t>(level),
+                                                  lines_max, error);
+        });
+        return *this;
+    }
+
     /* For calls that this layer does not have. */
     const simledger_config *get() const noexcept { return config_.get(); }
 
@@ -261,7 +362,7 @@ class Config {
     std::shared_ptr<detail::Log> log_;
 };
 
-/* An entry to append. `features_json` is an object or an array. */
+/* An entry to append. `features_json` is an object or an array: a text, or Features. */
 struct NewEntry {
     double timestamp;
     std::string_view node_id;
@@ -273,6 +374,86 @@ struct NewEntry {
 struct Batch {
     std::int64_t first_id;
     std::size_t count;
+};
+
+/* Makes the JSON of features from keys and values; converts to its text where that is wanted:
+ *
+ *     ledger.append({now, "node-7", features.clear().set("rate", 910), 0.93}); */
+class Features {
+  public:
+    Features() : features_(simledger_features_new()) {
+        if (!features_)
+            throw std::bad_alloc();
+    }
+
+    /* Each sets a key, or its new value. Numbers must be finite; integers stay exact. */
+    template <typename Number, std::enable_if_t<std::is_arithmetic_v<Number>, int> = 0>
+    Features &set(std::string_view key, Number value) {
+        if constexpr (std::is_same_v<Number, bool>) {
+            return set_with(&simledger_features_set_boolean, key, value);
+        } else if constexpr (std::is_floating_point_v<Number>) {
+            return set_with(&simledger_features_set_number, key, static_cast<double>(value));
+        } else {
+            if (std::is_unsigned_v<Number> && static_cast<std::uint64_t>(value) > INT64_MAX)
+                return set_json(key, std::to_string(value));
+            return set_with(&simledger_features_set_integer, key, static_cast<std::int64_t>(value));
+        }
+    }
+    Features &set(std::string_view key, std::string_view value) {
+        return set_with(&simledger_features_set_text, key, detail::text(value), value.size());
+    }
+    Features &set(std::string_view key, const double *values, std::size_t len) {
+        return set_with(&simledger_features_set_numbers, key, values, len);
+    }
+    Features &set(std::string_view key, const std::vector<double> &values) {
+        return set(key, values.data(), values.size());
+    }
+    /* Sets a key to any JSON: an object or an array inside, null. */
+    Features &set_json(std::string_view key, std::string_view json) {
+        return set_with(&simledger_features_set_json, key, detail::text(json), json.size());
+    }
+    /* Takes all keys away. */
+    Features &clear() noexcept {
+        simledger_features_clear(features_.get());
+        return *this;
+    }
+
+    /* "{}" without keys. Lives until the features are changed. */
+    std::string_view json() const noexcept {
+        std::size_t len = 0;
+        const char *json = simledger_features_json(features_.get(), &len);
+        return {json, len};
+    }
+    operator std::string_view() const noexcept { return json(); }
+
+    /* For calls that this layer does not have. */
+    simledger_features *get() const noexcept { return features_.get(); }
+
+  private:
+    template <typename Function, typename... Value>
+    Features &set_with(Function *function, std::string_view key, Value... value) {
+        detail::run(nullptr, [&](simledger_error **error) {
+            return function(features_.get(), detail::text(key), key.size(), value..., error);
+        });
+        return *this;
+    }
+
+    struct Free {
+        void operator()(simledger_features *features) const noexcept {
+            simledger_features_free(features);
+        }
+    };
+    std::unique_ptr<simledger_features, Free> features_;
+};
+
+/* What a value inside the features is. */
+enum class FeatureType : std::int32_t {
+    null = SIMLEDGER_TYPE_NULL,
+    boolean = SIMLEDGER_TYPE_BOOLEAN,
+    number = SIMLEDGER_TYPE_NUMBER,
+    string = SIMLEDGER_TYPE_STRING,
+    array = SIMLEDGER_TYPE_ARRAY,
+    object = SIMLEDGER_TYPE_OBJECT,
 };
 
 /* An entry that something else owns. Costs as much as a pointer. */
@@ -298,11 +479,75 @@ class EntryView {
     /* Unix seconds. */
     double created_at() const noexcept { return simledger_entry_created_at(entry_); }
 
+    /* A value inside the features, by a JSON Pointer such as "/values/0"; "" is the features
+     * themselves. Empty where the pointer leads nowhere; of another type it is an Error. */
+    std::optional<FeatureType> feature_type(std::string_view pointer) const {
+        const auto type = feature<std::int32_t>(&simledger_entry_feature_type, pointer);
+        return type ? std::optional<FeatureType>(static_cast<FeatureType>(*type)) : std::nullopt;
+    }
+    std::optional<double> feature_number(std::string_view pointer) const {
+        return feature<double>(&simledger_entry_feature_number, pointer);
+    }
+    /* Exactly; 3.0 is one too, 3.5 an Error. */
+    std::optional<std::int64_t> feature_integer(std::string_view pointer) const {
+        return feature<std::int64_t>(&simledger_entry_feature_integer, pointer);
+    }
+    std::optional<bool> feature_boolean(std::string_view pointer) const {
+        return feature<bool>(&simledger_entry_feature_boolean, pointer);
+    }
+    std::optional<std::string> feature_text(std::string_view pointer) const {
+        return text_of(&simledger_entry_feature_text, pointer);
+    }
+    /* Whatever it is, as JSON. */
+    std::optional<std::string> feature_json(std::string_view pointer) const {
+        return text_of(&simledger_entry_feature_json, pointer);
+    }
+    std::optional<std::size_t> feature_array_len(std::string_view pointer) const {
+        return feature<std::size_t>(&simledger_entry_feature_array_len, pointer);
+    }
+    /* The numbers of an array into one's own, which has room for `values_max`; how many there are.
+     * More of them are SIMLEDGER_LIMIT_EXCEEDED. */
+    std::optional<std::size_t> feature_numbers(std::string_view pointer, double *values,
+                                               std::size_t values_max) const {
+        return feature<std::size_t>(
+            [&](const simledger_entry *entry, const char *text, std::size_t text_len,
+                std::size_t *len, simledger_error **error) {
+                return simledger_entry_feature_numbers(entry, text, text_len, values, values_max,
+                                                       len, error);
+            },
+            pointer);
+    }
+    std::optional<std::vector<double>> feature_numbers(std::string_view pointer) const {
+        const auto len = feature_array_len(pointer);
+        if (!len)
+            return std::nullopt;
+        std::vector<double> values(*len);
+        feature_numbers(pointer, values.data(), values.size());
+        return values;
+    }
+
     /* Borrowed; nullptr for a view of nothing, whose fields are 0 and "". */
     const simledger_entry *get() const noexcept { return entry_; }
 
   protected:
     const simledger_entry *entry_ = nullptr;
+
+  private:
+    template <typename Value, typename Function>
+    std::optional<Value> feature(Function &&function, std::string_view pointer) const {
+        Value value{};
+        const simledger_status status = detail::run(nullptr, [&](simledger_error **error) {
+            return function(entry_, detail::text(pointer), pointer.size(), &value, error);
+        });
+        return status == SIMLEDGER_OK ? std::optional<Value>(value) : std::nullopt;
+    }
+    template <typename Function>
+    std::optional<std::string> text_of(Function *function, std::string_view pointer) const {
+        return detail::run_for_text(
+            nullptr, [&](char **text, std::size_t *len, simledger_error **error) {
+                return function(entry_, detail::text(pointer), pointer.size(), text, len, error);
+            });
+    }
 };
 
 /* An entry of one's own. Copies share it. As an EntryView it is borrowed. */
@@ -324,6 +569,51 @@ class Entry : public EntryView {
         entry.entry_ = owned;
         return entry;
     }
+};
+
+/* Values that stand behind one another and belong to something else, as std::span of C++20 is. */
+template <typename Value> class Span {
+  public:
+    using value_type = Value;
+
+    Span() noexcept = default;
+    Span(const Value *data, std::size_t size) noexcept : data_(data), size_(size) {}
+
+    const Value *data() const noexcept { return data_; }
+    std::size_t size() const noexcept { return size_; }
+    bool empty() const noexcept { return size_ == 0; }
+    const Value *begin() const noexcept { return data_; }
+    const Value *end() const noexcept { return data_ + size_; }
+    const Value &operator[](std::size_t index) const noexcept { return data_[index]; }
+
+  private:
+    const Value *data_ = nullptr;
+    std::size_t size_ = 0;
+};
+
+/* Some entries of a result that follow one another, column by column: size() values in each. */
+class Columns {
+  public:
+    explicit Columns(const simledger_columns &columns) noexcept : columns_(columns) {}
+
+    std::size_t size() const noexcept { return columns_.len; }
+    Span<std::int64_t> ids() const noexcept { return {columns_.ids, size()}; }
+    Span<double> timestamps() const noexcept { return {columns_.timestamps, size()}; }
+    Span<double> confidences() const noexcept { return {columns_.confidences, size()}; }
+    Span<double> created_at() const noexcept { return {columns_.created_at, size()}; }
+    /* Of one entry; `index` must be below size(). */
+    std::string_view node_id(std::size_t index) const noexcept {
+        return {columns_.text + columns_.node_id_offsets[index], columns_.node_id_lengths[index]};
+    }
+    std::string_view features_json(std::size_t index) const noexcept {
+        return {columns_.text + columns_.features_offsets[index], columns_.features_lengths[index]};
+    }
+
+    /* With the offsets and lengths of the texts. */
+    const simledger_columns &get() const noexcept { return columns_; }
+
+  private:
+    simledger_columns columns_;
 };
 
 /* Entries that a read gave, in order. */
@@ -384,6 +674,47 @@ class Entries {
     using value_type = EntryView;
     using size_type = std::size_t;
 
+    /* The chunks of a result, each as its Columns. */
+    class Chunks {
+      public:
+        class Iterator {
+          public:
+            using iterator_category = std::input_iterator_tag;
+            using value_type = Columns;
+            using difference_type = std::ptrdiff_t;
+            using reference = Columns;
+            using pointer = void;
+
+            Iterator(const Entries &entries, std::size_t index) noexcept
+                : entries_(&entries), index_(index) {}
+
+            Columns operator*() const { return entries_->columns(index_); }
+            Iterator &operator++() noexcept {
+                ++index_;
+                return *this;
+            }
+            Iterator operator++(int) noexcept {
+                const Iterator before = *this;
+                ++index_;
+                return before;
+            }
+            friend bool operator==(Iterator a, Iterator b) noexcept { return a.index_ == b.index_; }
+            friend bool operator!=(Iterator a, Iterator b) noexcept { return a.index_ != b.index_; }
+
+          private:
+            const Entries *entries_;
+            std::size_t index_;
+        };
+
+        explicit Chunks(const Entries &entries) noexcept : entries_(entries) {}
+        std::size_t size() const noexcept { return entries_.chunk_count(); }
+        Iterator begin() const noexcept { return {entries_, 0}; }
+        Iterator end() const noexcept { return {entries_, size()}; }
+
+      private:
+        const Entries &entries_;
+    };
+
     Entries() noexcept = default;
 
     std::size_t size() const noexcept { return simledger_entries_len(entries_.get()); }
@@ -393,10 +724,10 @@ class Entries {
 
     /* A view of nothing where there is no such entry. Of a result that is about to end, as in
      * `ledger.read_all()[0]`, an entry of one's own. */
-    EntryView operator[](std::size_t index) const & noexcept {
+    EntryView operator[](std::size_t index) const &noexcept {
         return EntryView(simledger_entries_get(entries_.get(), index));
     }
-    Entry operator[](std::size_t index) const && noexcept { return Entry((*this)[index]); }
+    Entry operator[](std::size_t index) const &&noexcept { return Entry((*this)[index]); }
 
     /* The same; throws std::out_of_range where there is no such entry. */
     EntryView at(std::size_t index) const & {
@@ -428,6 +759,40 @@ class Entries {
     }
     std::string json() const && { return std::string(json()); }
 
+    /* The same entries as columns, chunk by chunk: for who computes with all of them.
+     *
+     *     for (const auto &columns : entries.chunks())
+     *         for (double timestamp : columns.timestamps()) ... */
+    Chunks chunks() const &noexcept { return Chunks(*this); }
+    std::size_t chunk_count() const noexcept {
+        return simledger_entries_chunk_count(entries_.get());
+    }
+    /* Throws Error where there is no such chunk. */
+    Columns columns(std::size_t chunk) const & {
+        simledger_columns columns{};
+        columns.struct_size = sizeof columns;
+        detail::run(nullptr, [&](simledger_error **error) {
+            return simledger_entries_columns(entries_.get(), chunk, &columns, error);
+        });
+        return Columns(columns);
+    }
+    /* All fields of up to `views_max` entries, from the one at `first` on, with one call; how many
+     * were filled. */
+    std::size_t views(std::size_t first, simledger_entry_view *views,
+                      std::size_t views_max) const & {
+        if (views && views_max)
+            views->struct_size = sizeof *views;
+        std::size_t filled = 0;
+        detail::run(nullptr, [&](simledger_error **error) {
+            return simledger_entries_views(entries_.get(), first, views, views_max, &filled, error);
+        });
+        return filled;
+    }
+    /* What they lend would end with the result. */
+    Chunks chunks() const && = delete;
+    Columns columns(std::size_t) const && = delete;
+    std::size_t views(std::size_t, simledger_entry_view *, std::size_t) const && = delete;
+
     /* For calls that this layer does not have. */
     const simledger_entries *get() const noexcept { return entries_.get(); }
 
@@ -445,6 +810,142 @@ class Entries {
         }
     };
     std::unique_ptr<simledger_entries, Free> entries_;
+};
+
+/* In which order a query gives entries. */
+enum class Order : std::int32_t {
+    id = SIMLEDGER_ORDER_ID, /* as they were appended */
+    id_descending = SIMLEDGER_ORDER_ID_DESCENDING,
+    time = SIMLEDGER_ORDER_TIME, /* oldest timestamp first */
+    time_descending = SIMLEDGER_ORDER_TIME_DESCENDING,
+};
+
+/* Which entries to read: all conditions must hold. May be run any number of times. What its
+ * functions give is the query itself, to go on with:
+ *
+ *     auto best = ledger.query(Query().exclude_node("node-7").min_confidence(0.9).limit(10)); */
+class Query {
+  public:
+    Query() : query_(simledger_query_new()) {
+        if (!query_)
+            throw std::bad_alloc();
+    }
+
+    /* from <= timestamp < to; infinities leave a side open. */
+    Query &time_range(double from, double to) {
+        return change(&simledger_query_set_time_range, from, to);
+    }
+    /* first <= id <= last. */
+    Query &id_range(std::int64_t first, std::int64_t last = INT64_MAX) {
+        return change(&simledger_query_set_id_range, first, last);
+    }
+    /* This node, or one that was added before. */
+    Query &add_node(std::string_view node_id) {
+        return change(&simledger_query_add_node, detail::text(node_id), node_id.size());
+    }
+    /* All nodes but this one, and those that were left out before. */
+    Query &exclude_node(std::string_view node_id) {
+        return change(&simledger_query_exclude_node, detail::text(node_id), node_id.size());
+    }
+    Query &min_confidence(double min_confidence) {
+        return change(&simledger_query_set_min_confidence, min_confidence);
+    }
+    Query &order(Order order) {
+        return change(&simledger_query_set_order, static_cast<std::int32_t>(order));
+    }
+    Query &limit(std::size_t limit) { return change(&simledger_query_set_limit, limit); }
+    /* Goes on behind an entry, in the order of the query: behind the last of a page. */
+    Query &after(double timestamp, std::int64_t id) {
+        return change(&simledger_query_set_after, timestamp, id);
+    }
+    Query &after(EntryView last) { return after(last.timestamp(), last.id()); }
+
+    /* For calls that this layer does not have. */
+    const simledger_query *get() const noexcept { return query_.get(); }
+
+  private:
+    template <typename Function, typename... Arguments>
+    Query &change(Function *function, Arguments... arguments) {
+        detail::run(nullptr, [&](simledger_error **error) {
+            return function(query_.get(), arguments..., error);
+        });
+        return *this;
+    }
+
+    struct Free {
+        void operator()(simledger_query *query) const noexcept { simledger_query_free(query); }
+    };
+    std::unique_ptr<simledger_query, Free> query_;
+};
+
+/* Entries that are collected and then written together, all or none; Ledger::transaction begins
+ * one. Holds nothing of the ledger. One that ends without commit() wrote nothing. */
+class Transaction {
+  public:
+    /* Each gives which entry of the transaction it is, counted from 0. */
+    std::size_t append(const NewEntry &entry) {
+        return add([&](std::size_t *index, simledger_error **error) {
+            return simledger_transaction_append(
+                handle_.get(), entry.timestamp, detail::text(entry.node_id), entry.node_id.size(),
+                detail::text(entry.features_json), entry.features_json.size(), entry.confidence,
+                index, error);
+        });
+    }
+    std::size_t append_json(std::string_view json) {
+        return add([&](std::size_t *index, simledger_error **error) {
+            return simledger_transaction_append_json(handle_.get(), detail::text(json), json.size(),
+                                                     index, error);
+        });
+    }
+    /* Lets commit() throw SIMLEDGER_CONFLICT if somebody appended since this was the last id. */
+    Transaction &expect_last_id(std::int64_t id) {
+        detail::run(log_.get(), [&](simledger_error **error) {
+            return simledger_transaction_expect_last_id(handle_.get(), id, error);
+        });
+        return *this;
+    }
+
+    std::size_t size() const noexcept { return simledger_transaction_len(handle_.get()); }
+    bool empty() const noexcept { return size() == 0; }
+
+    /* Writes all entries, and ends the transaction: calls after that throw SIMLEDGER_CLOSED. If it
+     * throws an Error, nothing was written, and it can be tried again. */
+    Batch commit() {
+        Batch batch{0, 0};
+        detail::run(log_.get(), [&](simledger_error **error) {
+            return simledger_transaction_commit(handle_.get(), &batch.first_id, &batch.count,
+                                                error);
+        });
+        return batch;
+    }
+
+    /* For calls that this layer does not have. It stays this object's. */
+    simledger_transaction *get() const noexcept { return handle_.get(); }
+
+  private:
+    friend class Ledger;
+
+    explicit Transaction(std::shared_ptr<detail::Log> log) noexcept : log_(std::move(log)) {}
+
+    template <typename Function> std::size_t add(Function &&function) {
+        std::size_t index = 0;
+        detail::run(log_.get(), [&](simledger_error **error) { return function(&index, error); });
+        return index;
+    }
+
+    struct Free {
+        void operator()(simledger_transaction *handle) const noexcept {
+            simledger_transaction_free(handle);
+        }
+    };
+    std::unique_ptr<simledger_transaction, Free> handle_;
+    std::shared_ptr<detail::Log> log_;
+};
+
+/* How to give the space of deleted entries back. */
+enum class Vacuum : std::int32_t {
+    incremental = SIMLEDGER_VACUUM_INCREMENTAL, /* in steps between which others write */
+    full = SIMLEDGER_VACUUM_FULL,               /* the whole file anew */
 };
 
 /* An open ledger. Every call throws Error, and what a log callback threw. */
@@ -483,6 +984,23 @@ class Ledger {
         run([&](simledger_error **error) { return simledger_close(handle_, error); });
     }
 
+    /* Changes a configuration key of the open ledger; simledger_option_set says which can. */
+    void set_option(std::string_view key, std::string_view value) {
+        run([&](simledger_error **error) {
+            return simledger_option_set(handle_, detail::text(key), key.size(), detail::text(value),
+                                        value.size(), error);
+        });
+    }
+    std::string option(std::string_view key) const {
+        return text([&](char **value, std::size_t *len, simledger_error **error) {
+            return simledger_option_get(handle_, detail::text(key), key.size(), value, len, error);
+        });
+    }
+    /* Ends the calls that other threads have in flight: they throw SIMLEDGER_INTERRUPTED. */
+    void interrupt() {
+        run([&](simledger_error **error) { return simledger_interrupt(handle_, error); });
+    }
+
     /* Gives the entry's id. When this returns, the entry is committed. */
     std::int64_t append(const NewEntry &entry) {
         std::int64_t id = 0;
@@ -509,6 +1027,17 @@ class Ledger {
         });
         return batch;
     }
+    /* An empty one. Must not be committed when this ledger is closed. */
+    Transaction transaction() {
+        Transaction transaction(log_);
+        run([&](simledger_error **error) {
+            simledger_transaction *begun = nullptr;
+            const simledger_status status = simledger_transaction_begin(handle_, &begun, error);
+            transaction.handle_.reset(begun);
+            return status;
+        });
+        return transaction;
+    }
     /* Throws what append_json would throw for what is in the text. */
     void validate_json(std::string_view json) const {
         run([&](simledger_error **error) {
@@ -520,6 +1049,34 @@ class Ledger {
     Entries poll_since(std::int64_t last_seen_id, std::size_t limit = no_limit) const {
         return read([&](simledger_entries **entries, simledger_error **error) {
             return simledger_poll_since(handle_, last_seen_id, limit, entries, error);
+        });
+    }
+    /* The same, but only what passes a query, which also says how many. The position passes over
+     * what does not. */
+    Entries poll_query(const Query &query, std::int64_t last_seen_id) const {
+        return read([&](simledger_entries **entries, simledger_error **error) {
+            return simledger_query_poll(handle_, query.get(), last_seen_id, entries, error);
+        });
+    }
+    Entries query(const Query &query) const {
+        return read([&](simledger_entries **entries, simledger_error **error) {
+            return simledger_query_run(handle_, query.get(), entries, error);
+        });
+    }
+    /* Which indexes a query uses, in SQLite's words: for people. */
+    std::string query_plan(const Query &query) const {
+        return text([&](char **plan, std::size_t *len, simledger_error **error) {
+            return simledger_query_plan(handle_, query.get(), plan, len, error);
+        });
+    }
+    /* One statement that reads, with its parameters as a JSON array or object, which Features can
+     * make. Gives {"columns":[...],"rows":[[...],...],"truncated":false}. */
+    std::string sql(std::string_view sql, std::string_view parameters_json = {},
+                    std::size_t rows_max = no_limit) const {
+        return text([&](char **json, std::size_t *len, simledger_error **error) {
+            return simledger_sql(handle_, detail::text(sql), sql.size(),
+                                 parameters_json.empty() ? nullptr : parameters_json.data(),
+                                 parameters_json.size(), rows_max, json, len, error);
         });
     }
     Entries read_all() const {
@@ -572,22 +1129,98 @@ class Ledger {
                 return simledger_cleanup_before_id(handle, id, deleted, error);
             });
     }
+
+    /* Puts all of the WAL into the file itself: until the next append it can be copied alone. */
+    void checkpoint() {
+        run([&](simledger_error **error) { return simledger_checkpoint(handle_, error); });
+    }
+    /* Builds the indexes anew, after an integrity check found one damaged. */
+    void reindex() {
+        run([&](simledger_error **error) { return simledger_reindex(handle_, error); });
+    }
+    /* For the plans of sql(). */
+    void optimize() {
+        run([&](simledger_error **error) { return simledger_optimize(handle_, error); });
+    }
+    /* Gives the number of bytes given back to the file system. */
+    std::int64_t vacuum(Vacuum how = Vacuum::incremental) {
+        return number([&](simledger_ledger *handle, std::int64_t *freed, simledger_error **error) {
+            return simledger_vacuum(handle, static_cast<std::int32_t>(how), freed, error);
+        });
+    }
+    /* Reads the whole file and gives what is not as it should be; nothing if all is well. Calls
+     * `progress` with the part that is done, from 0 to 1; if it returns false, this throws
+     * SIMLEDGER_INTERRUPTED, and if it throws, the same. */
+    std::vector<std::string>
+    integrity_check(std::size_t findings_max = no_limit,
+                    const std::function<bool(double part)> &progress = nullptr) const {
+        detail::Progress receiver(progress);
+        std::string lines;
+        try {
+            lines = text([&](char **findings, std::size_t *len, simledger_error **error) {
+                const simledger_status status = simledger_integrity_check(
+                    handle_, findings_max, progress ? &detail::Progress::receive : nullptr,
+                    &receiver, findings, nullptr, error);
+                *len = *findings ? std::strlen(*findings) : 0;
+                return status;
+            });
+        } catch (const Error &) {
+            if (receiver.thrown)
+                std::rethrow_exception(receiver.thrown);
+            throw;
+        }
+        std::vector<std::string> findings;
+        for (std::size_t at = 0; at < lines.size();) {
+            const std::size_t end = std::min(lines.find('\n', at), lines.size());
+            findings.push_back(lines.substr(at, end - at));
+            at = end + 1;
+        }
+        return findings;
+    }
+
     void invalidate_caches() {
         run([&](simledger_error **error) { return simledger_invalidate_caches(handle_, error); });
+    }
+    /* Seconds since the oldest thing in the caches was read; empty if they are. */
+    std::optional<double> cache_age() const {
+        return real([&](double *seconds, simledger_error **error) {
+            return simledger_cache_age(handle_, seconds, error);
+        });
+    }
+    /* Closes the connections that no call is using; they are opened again when needed. */
+    void release_connections() {
+        run([&](simledger_error **error) { return simledger_release_connections(handle_, error); });
     }
 
     /* A JSON object of numbers by name. */
     std::string metrics_json() const {
-        std::unique_ptr<char, void (*)(char *)> json(
-            nullptr, [](char *string) { simledger_string_free(string); });
-        std::size_t len = 0;
-        run([&](simledger_error **error) {
-            char *owned = nullptr;
-            const simledger_status status = simledger_metrics_json(handle_, &owned, &len, error);
-            json.reset(owned);
-            return status;
+        return text([&](char **json, std::size_t *len, simledger_error **error) {
+            return simledger_metrics_json(handle_, json, len, error);
         });
-        return {json.get(), len};
+    }
+    /* To be served as text/plain; version=0.0.4. */
+    std::string metrics_prometheus() const {
+        return text([&](char **prometheus, std::size_t *len, simledger_error **error) {
+            return simledger_metrics_prometheus(handle_, prometheus, len, error);
+        });
+    }
+    /* One of those numbers, such as "latency_seconds.append.p99"; empty where there is none. */
+    std::optional<double> metric(std::string_view name) const {
+        return real([&](double *value, simledger_error **error) {
+            return simledger_metric_get(handle_, detail::text(name), name.size(), value, error);
+        });
+    }
+
+    /* Takes the oldest line out of the queue of Config::log_queue; empty if there is none. */
+    std::optional<std::pair<LogLevel, std::string>> next_log_line() {
+        std::int32_t level = 0;
+        auto message = detail::run_for_text(
+            log_.get(), [&](char **line, std::size_t *len, simledger_error **error) {
+                return simledger_log_next(handle_, &level, line, len, error);
+            });
+        if (!message)
+            return std::nullopt;
+        return std::pair(static_cast<LogLevel>(level), std::move(*message));
     }
 
     /* For calls that this layer does not have. It stays this object's. */
@@ -610,6 +1243,15 @@ class Ledger {
             return status;
         });
         return entries;
+    }
+    template <typename Function> std::string text(Function &&function) const {
+        return *detail::run_for_text(log_.get(), std::forward<Function>(function));
+    }
+    template <typename Function> std::optional<double> real(Function &&function) const {
+        double value = 0;
+        const simledger_status status =
+            run([&](simledger_error **error) { return function(&value, error); });
+        return status == SIMLEDGER_OK ? std::optional<double>(value) : std::nullopt;
     }
     template <typename Function> std::int64_t number(Function &&function) const {
         std::int64_t result = 0;

@@ -20,16 +20,19 @@
 //!
 //! # The map of the house
 //!
-//! Layers point one way: `ffi` → [`Ledger`] → engine → (cache, store) → (entry, query, error).
+//! Layers point one way: `ffi` → [`Ledger`] → engine → shared → (cache, store) → (entry, query, error).
 //!
 //! | module | what it does |
 //! |---|---|
 //! | `entry`, `json` | an entry on its way in: JSON checked and compacted in one pass |
+//! | `feature`, `features` | values out of features, and features made of values |
+//! | `transaction` | entries that are going to be written together |
 //! | `chunk`, `entries` | entries in memory: shared immutable chunks, and results as ranges of them |
 //! | `config`, `error`, `logging`, `metrics` | what they say |
-//! | `call` | the time budget and the log lines of the call in progress |
+//! | `call`, `interrupt` | the time budget, the log lines and the early end of the call in progress |
 //! | `ledger` | the API for Rust |
-//! | `registry`, `engine` | one engine for each file in a process: storage, caches, metrics |
+//! | `registry`, `engine` | one engine for each file in a process |
+//! | `shared`, `retention` | its storage, caches and metrics, and what runs in the background |
 //! | `store` | durable storage behind a trait; `store::sqlite` is the one there is |
 //! | `gate` | the lock that callers wait at, timed and fair |
 //! | `cache` | recent reads in memory, never stale |
