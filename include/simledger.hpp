@@ -724,10 +724,10 @@ class Entries {
 
     /* A view of nothing where there is no such entry. Of a result that is about to end, as in
      * `ledger.read_all()[0]`, an entry of one's own. */
-    EntryView operator[](std::size_t index) const &noexcept {
+    EntryView operator[](std::size_t index) const & noexcept {
         return EntryView(simledger_entries_get(entries_.get(), index));
     }
-    Entry operator[](std::size_t index) const &&noexcept { return Entry((*this)[index]); }
+    Entry operator[](std::size_t index) const && noexcept { return Entry((*this)[index]); }
 
     /* The same; throws std::out_of_range where there is no such entry. */
     EntryView at(std::size_t index) const & {
@@ -763,7 +763,7 @@ class Entries {
      *
      *     for (const auto &columns : entries.chunks())
      *         for (double timestamp : columns.timestamps()) ... */
-    Chunks chunks() const &noexcept { return Chunks(*this); }
+    Chunks chunks() const & noexcept { return Chunks(*this); }
     std::size_t chunk_count() const noexcept {
         return simledger_entries_chunk_count(entries_.get());
     }

@@ -208,7 +208,7 @@ pub(crate) struct Read<'a> {
 }
 
 /// Asks for everything.
-static EVERYTHING: Query = Query::new();
+pub(crate) static EVERYTHING: Query = Query::new();
 
 impl<'a> Read<'a> {
     /// What is new since this id, in order.

@@ -1,11 +1,10 @@
 // simledger.hpp: everything that it offers.
-#include <simledger.hpp>
+#include "check.hpp"
 
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
-#include <exception>
 #include <iterator>
 #include <limits>
 #include <memory>
@@ -34,52 +33,7 @@ static std::atomic<std::size_t> allocations{0};
 [[gnu::noinline]] void operator delete(void *block) noexcept { std::free(block); }
 [[gnu::noinline]] void operator delete(void *block, std::size_t) noexcept { std::free(block); }
 
-#define CHECK(condition)                                                                           \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            std::fprintf(stderr, "%s:%d: does not hold: %s\n", __FILE__, __LINE__, #condition);    \
-            std::_Exit(1);                                                                         \
-        }                                                                                          \
-    } while (0)
-
 namespace {
-
-using simledger::Config;
-using simledger::Entries;
-using simledger::Entry;
-using simledger::EntryView;
-using simledger::Error;
-using simledger::Ledger;
-using simledger::LogLevel;
-
-// What `work` throws; it must throw this type.
-template <typename Thrown, typename Work> Thrown thrown(Work &&work) {
-    try {
-        work();
-    } catch (const Thrown &error) {
-        return error;
-    } catch (...) {
-    }
-    CHECK(!"what must be thrown was not");
-    std::abort();
-}
-
-template <typename Work> void check_fails(simledger_status expected, Work &&work) {
-    CHECK(thrown<Error>(work).status() == expected);
-}
-
-// Entries 1 to `count`, at the timestamps 1 to `count`, of the nodes "odd" and "even".
-void append_some(Ledger &ledger, int count) {
-    for (int i = 1; i <= count; i++) {
-        CHECK(ledger.append({double(i), i % 2 ? "odd" : "even", R"({"rate":910})", 0.5}) == i);
-    }
-}
-
-Ledger in_memory(int count = 0) {
-    Ledger ledger{":memory:"};
-    append_some(ledger, count);
-    return ledger;
-}
 
 // --- What is what ---
 
@@ -470,11 +424,6 @@ void a_log_function_lives_as_long_as_it_is_used() {
     });
     CHECK(alive.use_count() == 1);
 }
-
-struct Thrown : std::exception {
-    int number;
-    explicit Thrown(int number) : number(number) {}
-};
 
 // A ledger whose log throws when it hears of a cleanup.
 Ledger throwing_ledger(int &calls) {

@@ -16,7 +16,7 @@ use crate::entries::Entries;
 use crate::error::{Error, Result, Status};
 use crate::logging::Level;
 use crate::metrics::Metrics;
-use crate::query::{Order, Overflow, Query, Read};
+use crate::query::{EVERYTHING, Order, Overflow, Read};
 use crate::store::Ends;
 
 /// Lines that a read says to the log about rows it skips; the rest are counted.
@@ -223,7 +223,7 @@ fn too_large(read: &Read<'_>, count: usize, id: i64) -> Error {
             read.bytes_max
         )
     } else {
-        let way = if *read.query == Query::new() {
+        let way = if *read.query == EVERYTHING {
             "read in pages with poll_since"
         } else {
             "give a smaller limit, and query page by page"

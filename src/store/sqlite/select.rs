@@ -6,10 +6,13 @@
 //! ids are looked up in the index that narrows most, and then read in their order. A plus before a
 //! column keeps SQLite, which knows nothing of what is in the file, from choosing an index itself.
 
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
 use rusqlite::types::Value;
 
 use super::rows;
-use crate::query::{Order, Overflow, Read};
+use crate::query::{EVERYTHING, Order, Overflow, Read};
 
 /// What leads to the rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,13 +25,23 @@ enum Lead {
 
 /// A statement with its parameters.
 pub(super) struct Select {
-    pub sql: String,
+    pub sql: Cow<'static, str>,
     pub parameters: Vec<Value>,
 }
 
 impl Select {
     /// The statement for this read.
     pub fn of(read: &Read<'_>) -> Select {
+        /// That of a poll without a filter, which is asked for most: made once.
+        static POLL: LazyLock<String> =
+            LazyLock::new(|| Select::make(&Read::since(0, 1, 1)).sql.into_owned());
+        if *read.query == EVERYTHING {
+            return Select { sql: Cow::Borrowed(&POLL), parameters: vec![read.since.into()] };
+        }
+        Select::make(read)
+    }
+
+    fn make(read: &Read<'_>) -> Select {
         let query = read.query;
         let order = match query.order {
             Order::Id => "id",
@@ -36,7 +49,7 @@ impl Select {
             Order::Time => "timestamp, id",
             Order::TimeDescending => "timestamp DESC, id DESC",
         };
-        let mut select = Select { sql: String::new(), parameters: Vec::new() };
+        let mut select = Select { sql: Cow::default(), parameters: Vec::new() };
         let lead = lead(read);
         let mut clauses = select.conditions(read, lead);
         if lead != Lead::Id && !query.order.is_by_time() {
@@ -44,7 +57,8 @@ impl Select {
             clauses = vec![format!("id IN (SELECT id FROM ledger WHERE {})", clauses.join(" AND "))];
         }
         let columns = rows::COLUMNS;
-        select.sql = format!("SELECT {columns} FROM ledger WHERE {} ORDER BY {order}", clauses.join(" AND "));
+        let sql = format!("SELECT {columns} FROM ledger WHERE {} ORDER BY {order}", clauses.join(" AND "));
+        select.sql = Cow::Owned(sql);
         select
     }
 
