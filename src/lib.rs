@@ -5,14 +5,18 @@
 //! there is no server. This crate is what C programs link as `libsimledger`, and can be used from
 //! Rust as it is:
 //!
-//! ``` use simledger::{Ledger, NO_LIMIT};
+//! ```
+//! use simledger::{Ledger, NO_LIMIT};
 //!
 //! # fn main() -> simledger::Result<()> {
 //! let ledger = Ledger::open_path(":memory:")?;
 //! ledger.append_json(r#"{"timestamp":12.5,"node_id":"node-7","features":{"rate":910},"confidence":0.93}"#)?;
-//! let mut last_seen = 0; let fresh = ledger.poll_since(last_seen, NO_LIMIT)?; for entry in
-//! fresh.iter() { println!("{} {}", entry.node_id(), entry.confidence()); } last_seen =
-//! fresh.position();
+//! let mut last_seen = 0;
+//! let fresh = ledger.poll_since(last_seen, NO_LIMIT)?;
+//! for entry in fresh.iter() {
+//!     println!("{} {}", entry.node_id(), entry.confidence());
+//! }
+//! last_seen = fresh.position();
 //! # assert_eq!((fresh.len(), last_seen), (1, 1));
 //! ledger.close()
 //! # }

@@ -40,11 +40,17 @@ fn cases() -> Vec<Case> {
                 for others in [&[][..], &["a", "c"]] {
                     for least in [None, Some(0.5), Some(0.0)] {
                         let mut query = Query::new();
-                        time.map(|(from, to)| query.time_range(from, to).map(drop).unwrap());
-                        id.map(|(first, last)| query.id_range(first, last).map(drop).unwrap());
+                        if let Some((from, to)) = time {
+                            query.time_range(from, to).unwrap();
+                        }
+                        if let Some((first, last)) = id {
+                            query.id_range(first, last).unwrap();
+                        }
                         nodes.iter().for_each(|node| query.node(node).map(drop).unwrap());
                         others.iter().for_each(|node| query.other_than_node(node).map(drop).unwrap());
-                        least.map(|least| query.min_confidence(least).map(drop).unwrap());
+                        if let Some(least) = least {
+                            query.min_confidence(least).unwrap();
+                        }
                         let keeps = move |entry: &EntryRef<'_>| {
                             time.is_none_or(|(from, to)| (from..to).contains(&entry.timestamp()))
                                 && id.is_none_or(|(first, last)| (first..=last).contains(&entry.id()))

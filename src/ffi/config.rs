@@ -10,6 +10,7 @@ use super::{simledger_error, simledger_status};
 use crate::config::{Config, KEYS};
 use crate::error::{Error, Result, Status};
 use crate::logging::Level;
+use crate::sys::fork;
 
 /// How to open a ledger. Yours until `simledger_config_free`; for one thread at a time.
 pub struct simledger_config {
@@ -278,7 +279,7 @@ struct KeyTexts {
 fn key_text(index: usize, which: impl FnOnce(&'static KeyTexts) -> &'static CString) -> *const c_char {
     static TEXTS: OnceLock<Vec<KeyTexts>> = OnceLock::new();
     let text = |text: &str| CString::new(text).unwrap_or_default();
-    let texts = TEXTS.get_or_init(|| {
+    let texts = fork::once(&TEXTS, || {
         let texts = KEYS.iter().map(|key| KeyTexts {
             name: text(key.name),
             default: text(key.default),

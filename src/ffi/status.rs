@@ -3,6 +3,7 @@
 use std::ffi::{CStr, c_char};
 
 use crate::error::Status;
+use crate::sys::fork;
 
 /// The result of a call: one of the `SIMLEDGER_` statuses below. The numbers never change.
 ///
@@ -79,7 +80,7 @@ pub extern "C" fn simledger_status_description(status: simledger_status) -> *con
 fn constants(status: Status) -> (&'static CStr, &'static CStr) {
     static TEXTS: std::sync::OnceLock<Vec<(std::ffi::CString, std::ffi::CString)>> =
         std::sync::OnceLock::new();
-    let texts = TEXTS.get_or_init(|| {
+    let texts = fork::once(&TEXTS, || {
         let text = |text: &str| std::ffi::CString::new(text).unwrap_or_default();
         Status::ALL.map(|status| (text(status.describe().0), text(status.describe().1))).into()
     });

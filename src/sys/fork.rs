@@ -9,7 +9,7 @@
 use std::cell::Cell;
 use std::ffi::c_int;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+use std::sync::{Mutex, MutexGuard, Once, OnceLock, PoisonError};
 
 use rusqlite::ffi;
 
@@ -39,6 +39,16 @@ pub(crate) fn epoch() -> u64 {
 pub(crate) fn steady() -> MutexGuard<'static, ()> {
     watch();
     STEADY.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What is made once, and never while the process forks: a child would wait for ever for a thread of
+/// its parent that had begun.
+pub(crate) fn once<T>(cell: &'static OnceLock<T>, make: impl FnOnce() -> T) -> &'static T {
+    if let Some(made) = cell.get() {
+        return made;
+    }
+    let _steady = steady();
+    cell.get_or_init(make)
 }
 
 /// Sees to it that forks are noticed from now on.

@@ -1,4 +1,4 @@
-// simledger.hpp: everything that it offers.
+// simledger.hpp: ledgers, entries, errors and logs. The rest has files of its own beside this one.
 #include "check.hpp"
 
 #include <algorithm>
@@ -350,6 +350,12 @@ void reading_fields_allocates_nothing() {
     sum += double(all.size()) + double(all.position()) + double(all.gap_before()) +
            double(all.json().size());
     sum += all[4].timestamp() + all.at(2).timestamp() + all.begin()->timestamp();
+    double values[1];
+    sum += *own.feature_number("/rate") + double(*own.feature_integer("/rate"));
+    sum += own.feature_boolean("/ok") ? 1 : 0;
+    sum += own.feature_numbers("/values", values, 1) ? 1 : 0;
+    for (const auto &columns : all.chunks())
+        sum += columns.timestamps()[0] + double(columns.node_id(0).size());
     const Entry copy = own; // copies share
     own = Entry(all[1]);
     CHECK(allocations == before && sum > 0 && copy.id() == 1);
