@@ -341,7 +341,8 @@ const char *simledger_sqlite_version(void);
 simledger_status simledger_error_status(const simledger_error *error);
 
 /**
- * What happened, and what to do about it, in one line; "" for NULL. Never holds features.
+ * What happened, and what to do about it, in one line; "" for NULL. Holds no features, but for the
+ * value that a `simledger_entry_feature_` function is about.
  *
  * The string lives as long as the error.
  */

@@ -23,24 +23,31 @@ pub(crate) struct Interrupts {
 static FREE: Mutex<Vec<&'static Interrupts>> = Mutex::new(Vec::new());
 
 /// A ledger's claim to some.
-pub(crate) struct Claim(&'static Interrupts);
+pub(crate) struct Claim {
+    interrupts: &'static Interrupts,
+    /// The process that it belongs to.
+    epoch: u64,
+}
 
 impl Claim {
     pub fn new() -> Claim {
         let _steady = fork::steady();
         let free = FREE.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        Claim(free.unwrap_or_else(|| Box::leak(Box::default())))
+        Claim { interrupts: free.unwrap_or_else(|| Box::leak(Box::default())), epoch: fork::epoch() }
     }
 
     pub fn get(&self) -> &'static Interrupts {
-        self.0
+        self.interrupts
     }
 }
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        let _steady = fork::steady();
-        FREE.lock().unwrap_or_else(PoisonError::into_inner).push(self.0);
+        // What a child inherited may be locked for ever by a thread of its parent.
+        if self.epoch == fork::epoch() {
+            let _steady = fork::steady();
+            FREE.lock().unwrap_or_else(PoisonError::into_inner).push(self.interrupts);
+        }
     }
 }
 

@@ -46,7 +46,8 @@ pub unsafe extern "C" fn simledger_error_status(error: *const simledger_error) -
     unsafe { of(error, SIMLEDGER_OK, |shown| shown.error.status().code()) }
 }
 
-/// What happened, and what to do about it, in one line; "" for NULL. Never holds features.
+/// What happened, and what to do about it, in one line; "" for NULL. Holds no features, but for the
+/// value that a `simledger_entry_feature_` function is about.
 ///
 /// The string lives as long as the error.
 ///
