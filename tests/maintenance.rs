@@ -93,7 +93,7 @@ fn space_is_given_back_in_steps_and_by_a_full_vacuum_and_nothing_is_lost() {
 #[test]
 fn a_file_that_was_not_made_to_shrink_in_steps_says_so_and_learns_it() {
     let place = Place::new();
-    place.sqlite().execute_batch(SEED_SCHEMA).unwrap();
+    place.sqlite().execute_batch(SEED).unwrap();
     let ledger = place.open(&[]);
     fill(&ledger, 0, 5000);
     ledger.cleanup_before_id(4000).unwrap();
@@ -105,21 +105,6 @@ fn a_file_that_was_not_made_to_shrink_in_steps_says_so_and_learns_it() {
     assert!(ledger.vacuum(Vacuum::Incremental).unwrap() > 0);
     assert_eq!(ledger.count().unwrap(), 1);
 }
-
-/// As `database-api.md` of the Python module has it.
-const SEED_SCHEMA: &str = "
-CREATE TABLE IF NOT EXISTS ledger (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    timestamp REAL NOT NULL,
-    node_id TEXT NOT NULL,
-    features TEXT NOT NULL,
-    confidence REAL NOT NULL,
-    created_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP,
-    UNIQUE(timestamp, node_id)
-);
-CREATE INDEX IF NOT EXISTS idx_ledger_timestamp ON ledger(timestamp);
-CREATE INDEX IF NOT EXISTS idx_ledger_node_id ON ledger(node_id);
-CREATE INDEX IF NOT EXISTS idx_ledger_confidence ON ledger(confidence);";
 
 #[test]
 fn everything_may_run_while_others_append_and_poll() {

@@ -9,24 +9,9 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{Place, config, entry, ids, integrity, metric};
+use common::{Place, SEED, config, entry, ids, integrity, metric};
 use rusqlite::Connection;
 use simledger::{Ledger, Level, NO_LIMIT, Status};
-
-/// As `database-api.md` of the Python module has it.
-const SEED: &str = "
-CREATE TABLE IF NOT EXISTS ledger (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    timestamp REAL NOT NULL,
-    node_id TEXT NOT NULL,
-    features TEXT NOT NULL,
-    confidence REAL NOT NULL,
-    created_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP,
-    UNIQUE(timestamp, node_id)
-);
-CREATE INDEX IF NOT EXISTS idx_ledger_timestamp ON ledger(timestamp);
-CREATE INDEX IF NOT EXISTS idx_ledger_node_id ON ledger(node_id);
-CREATE INDEX IF NOT EXISTS idx_ledger_confidence ON ledger(confidence);";
 
 const INSERT: &str = "INSERT INTO ledger (timestamp, node_id, features, confidence) VALUES";
 

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use super::arguments::{Out, TextOut};
 use super::guard::guard;
 use super::handle;
+use super::shapes::{amount, number, run};
 use super::{simledger_error, simledger_ledger, simledger_status};
-use crate::error::{Error, Result, Status};
+use crate::error::{Error, Status};
 use crate::ledger::Ledger;
 use crate::store::{ProgressFunction, Vacuum};
 
@@ -25,37 +26,6 @@ pub const SIMLEDGER_VACUUM_FULL: i32 = 2;
 /// memory. A C++ exception out of it ends the program: catch it inside, or use `simledger.hpp`,
 /// which does.
 pub type simledger_progress_callback = Option<unsafe extern "C" fn(part: f64, user_data: *mut c_void) -> i32>;
-
-/// A call that does something and gives nothing.
-unsafe fn run(
-    ledger: *mut simledger_ledger,
-    error: *mut *mut simledger_error,
-    work: impl FnOnce(&Ledger) -> Result<()>,
-) -> simledger_status {
-    let body = || {
-        work(&*handle::enter(ledger)?)?;
-        Ok(Status::Ok)
-    };
-    // SAFETY: as the caller promises.
-    unsafe { guard(error, body) }
-}
-
-unsafe fn clean(
-    ledger: *mut simledger_ledger,
-    deleted: *mut i64,
-    error: *mut *mut simledger_error,
-    work: impl FnOnce(&Ledger) -> Result<i64>,
-) -> simledger_status {
-    let body = || {
-        // SAFETY: as the caller promises.
-        let out = unsafe { Out::new(deleted, 0) };
-        let ledger = handle::enter(ledger)?;
-        out.set(work(&ledger)?);
-        Ok(Status::Ok)
-    };
-    // SAFETY: as the caller promises.
-    unsafe { guard(error, body) }
-}
 
 /// Deletes entries whose timestamp is more than `max_age_seconds` behind the ledger's clock: the
 /// system's, or with `clock = simulated` the newest timestamp in the ledger.
@@ -84,7 +54,7 @@ pub unsafe extern "C" fn simledger_cleanup(
     error: *mut *mut simledger_error,
 ) -> simledger_status {
     // SAFETY: as the caller promises.
-    unsafe { clean(ledger, deleted, error, |ledger| ledger.cleanup(max_age_seconds)) }
+    unsafe { amount(ledger, deleted, error, |ledger| ledger.cleanup(max_age_seconds)) }
 }
 
 /// Deletes entries with a timestamp smaller than `timestamp`; otherwise as `simledger_cleanup`.
@@ -104,7 +74,7 @@ pub unsafe extern "C" fn simledger_cleanup_before_timestamp(
     error: *mut *mut simledger_error,
 ) -> simledger_status {
     // SAFETY: as the caller promises.
-    unsafe { clean(ledger, deleted, error, |ledger| ledger.cleanup_before_timestamp(timestamp)) }
+    unsafe { amount(ledger, deleted, error, |ledger| ledger.cleanup_before_timestamp(timestamp)) }
 }
 
 /// Deletes entries with an id smaller than `id`; otherwise as `simledger_cleanup`.
@@ -124,7 +94,7 @@ pub unsafe extern "C" fn simledger_cleanup_before_id(
     error: *mut *mut simledger_error,
 ) -> simledger_status {
     // SAFETY: as the caller promises.
-    unsafe { clean(ledger, deleted, error, |ledger| ledger.cleanup_before_id(id)) }
+    unsafe { amount(ledger, deleted, error, |ledger| ledger.cleanup_before_id(id)) }
 }
 
 /// Puts all that was acknowledged into the ledger file itself and empties its WAL, waiting for
@@ -215,7 +185,7 @@ pub unsafe extern "C" fn simledger_vacuum(
         ledger.vacuum(how)
     };
     // SAFETY: as the caller promises.
-    unsafe { clean(ledger, freed, error, work) }
+    unsafe { amount(ledger, freed, error, work) }
 }
 
 /// Reads the whole file and says what is not as it should be: SQLite's own check of pages and
@@ -317,19 +287,8 @@ pub unsafe extern "C" fn simledger_cache_age(
     seconds: *mut f64,
     error: *mut *mut simledger_error,
 ) -> simledger_status {
-    let body = || {
-        // SAFETY: as the caller promises.
-        let out = unsafe { Out::new(seconds, 0.0) };
-        let ledger = handle::enter(ledger)?;
-        out.required("seconds")?;
-        let Some(age) = ledger.cache_age()? else {
-            return Ok(Status::NotFound);
-        };
-        out.set(age);
-        Ok(Status::Ok)
-    };
     // SAFETY: as the caller promises.
-    unsafe { guard(error, body) }
+    unsafe { number(ledger, (seconds, "seconds"), error, Ledger::cache_age) }
 }
 
 /// Closes the connections of the ledger that no call is using, and frees their memory. They are

@@ -29,6 +29,7 @@ mod options;
 mod own;
 mod query;
 mod read;
+mod shapes;
 mod status;
 mod transaction;
 mod version;

@@ -5,8 +5,10 @@ use std::ffi::c_char;
 use super::arguments::{Out, TextOut, text};
 use super::guard::guard;
 use super::handle;
+use super::shapes::{number, owned_text};
 use super::{simledger_error, simledger_ledger, simledger_status};
 use crate::error::Status;
+use crate::ledger::Ledger;
 
 /// The numbers of a ledger as a JSON object. They count what all handles of the file did in this
 /// process since the first was opened. More names may come.
@@ -48,16 +50,9 @@ pub unsafe extern "C" fn simledger_metrics_json(
     json_len: *mut usize,
     error: *mut *mut simledger_error,
 ) -> simledger_status {
-    let body = || {
-        // SAFETY: as the caller promises.
-        let out = unsafe { TextOut::new(json, json_len) };
-        let ledger = handle::enter(ledger)?;
-        out.required("json")?;
-        out.set(&ledger.metrics()?.to_json())?;
-        Ok(Status::Ok)
-    };
+    let work = |ledger: &Ledger| Ok(ledger.metrics()?.to_json());
     // SAFETY: as the caller promises.
-    unsafe { guard(error, body) }
+    unsafe { owned_text(ledger, (json, json_len, "json"), error, work) }
 }
 
 /// The same numbers in Prometheus' text format, version 0.0.4: counters as
@@ -79,16 +74,9 @@ pub unsafe extern "C" fn simledger_metrics_prometheus(
     text_len: *mut usize,
     error: *mut *mut simledger_error,
 ) -> simledger_status {
-    let body = || {
-        // SAFETY: as the caller promises.
-        let out = unsafe { TextOut::new(text, text_len) };
-        let ledger = handle::enter(ledger)?;
-        out.required("text")?;
-        out.set(&ledger.metrics()?.to_prometheus())?;
-        Ok(Status::Ok)
-    };
+    let work = |ledger: &Ledger| Ok(ledger.metrics()?.to_prometheus());
     // SAFETY: as the caller promises.
-    unsafe { guard(error, body) }
+    unsafe { owned_text(ledger, (text, text_len, "text"), error, work) }
 }
 
 /// One number of `simledger_metrics_json` by its name; inside objects with a dot:
@@ -112,21 +100,10 @@ pub unsafe extern "C" fn simledger_metric_get(
     value: *mut f64,
     error: *mut *mut simledger_error,
 ) -> simledger_status {
-    let body = || {
-        // SAFETY: as the caller promises.
-        let out = unsafe { Out::new(value, 0.0) };
-        let ledger = handle::enter(ledger)?;
-        // SAFETY: as the caller promises.
-        let name = unsafe { text(name, name_len, "name") }?;
-        out.required("value")?;
-        let Some(value) = ledger.metrics()?.get(name)? else {
-            return Ok(Status::NotFound);
-        };
-        out.set(value);
-        Ok(Status::Ok)
-    };
     // SAFETY: as the caller promises.
-    unsafe { guard(error, body) }
+    let work = |ledger: &Ledger| ledger.metrics()?.get(unsafe { text(name, name_len, "name") }?);
+    // SAFETY: as the caller promises.
+    unsafe { number(ledger, (value, "value"), error, work) }
 }
 
 /// The oldest line of the ledger's log queue (`simledger_config_set_log_queue`), out of it: the

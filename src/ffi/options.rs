@@ -2,11 +2,10 @@
 
 use std::ffi::c_char;
 
-use super::arguments::{TextOut, text};
-use super::guard::guard;
-use super::handle;
+use super::arguments::text;
+use super::shapes::{owned_text, run};
 use super::{simledger_error, simledger_ledger, simledger_status};
-use crate::error::Status;
+use crate::ledger::Ledger;
 
 /// Changes the value of a configuration key of an open ledger.
 ///
@@ -40,17 +39,13 @@ pub unsafe extern "C" fn simledger_option_set(
     value_len: usize,
     error: *mut *mut simledger_error,
 ) -> simledger_status {
-    let body = || {
-        let ledger = handle::enter(ledger)?;
+    let work = |ledger: &Ledger| {
         // SAFETY: as the caller promises.
-        let key = unsafe { text(key, key_len, "key") }?;
-        // SAFETY: as the caller promises.
-        let value = unsafe { text(value, value_len, "value") }?;
-        ledger.set_option(key, value)?;
-        Ok(Status::Ok)
+        let (key, value) = unsafe { (text(key, key_len, "key")?, text(value, value_len, "value")?) };
+        ledger.set_option(key, value)
     };
     // SAFETY: as the caller promises.
-    unsafe { guard(error, body) }
+    unsafe { run(ledger, error, work) }
 }
 
 /// The value that a configuration key of an open ledger has now, in its normal form.
@@ -74,18 +69,10 @@ pub unsafe extern "C" fn simledger_option_get(
     value_len: *mut usize,
     error: *mut *mut simledger_error,
 ) -> simledger_status {
-    let body = || {
-        // SAFETY: as the caller promises.
-        let out = unsafe { TextOut::new(value, value_len) };
-        let ledger = handle::enter(ledger)?;
-        // SAFETY: as the caller promises.
-        let key = unsafe { text(key, key_len, "key") }?;
-        out.required("value")?;
-        out.set(&ledger.option(key)?)?;
-        Ok(Status::Ok)
-    };
     // SAFETY: as the caller promises.
-    unsafe { guard(error, body) }
+    let work = |ledger: &Ledger| ledger.option(unsafe { text(key, key_len, "key") }?);
+    // SAFETY: as the caller promises.
+    unsafe { owned_text(ledger, (value, value_len, "value"), error, work) }
 }
 
 /// Ends the calls that are in flight on this handle: they return INTERRUPTED within moments, with
@@ -102,10 +89,6 @@ pub unsafe extern "C" fn simledger_interrupt(
     ledger: *mut simledger_ledger,
     error: *mut *mut simledger_error,
 ) -> simledger_status {
-    let body = || {
-        handle::enter(ledger)?.interrupt()?;
-        Ok(Status::Ok)
-    };
     // SAFETY: as the caller promises.
-    unsafe { guard(error, body) }
+    unsafe { run(ledger, error, Ledger::interrupt) }
 }

@@ -2,13 +2,13 @@
 
 use std::ffi::c_char;
 
-use super::arguments::{TextOut, null, text};
+use super::arguments::{null, text};
 use super::guard::guard;
-use super::handle;
 use super::own::Owned;
-use super::read::read;
+use super::shapes::{owned_text, read};
 use super::{simledger_entries, simledger_error, simledger_ledger, simledger_status};
 use crate::error::{Error, Result, Status};
+use crate::ledger::Ledger;
 use crate::query::{Order, Query};
 
 /// Which entries to read, in which order, how many. Yours until `simledger_query_free`; for one
@@ -301,18 +301,10 @@ pub unsafe extern "C" fn simledger_query_plan(
     plan_len: *mut usize,
     error: *mut *mut simledger_error,
 ) -> simledger_status {
-    let body = || {
-        // SAFETY: as the caller promises.
-        let out = unsafe { TextOut::new(plan, plan_len) };
-        let ledger = handle::enter(ledger)?;
-        // SAFETY: as the caller promises.
-        let query = unsafe { look(query) }?;
-        out.required("plan")?;
-        out.set(&ledger.query_plan(query)?)?;
-        Ok(Status::Ok)
-    };
     // SAFETY: as the caller promises.
-    unsafe { guard(error, body) }
+    let work = |ledger: &Ledger| ledger.query_plan(unsafe { look(query) }?);
+    // SAFETY: as the caller promises.
+    unsafe { owned_text(ledger, (plan, plan_len, "plan"), error, work) }
 }
 
 /// Carries out one SQL statement that reads, such as an aggregate, on the tables of the file
@@ -353,10 +345,7 @@ pub unsafe extern "C" fn simledger_sql(
     json_len: *mut usize,
     error: *mut *mut simledger_error,
 ) -> simledger_status {
-    let body = || {
-        // SAFETY: as the caller promises.
-        let out = unsafe { TextOut::new(json, json_len) };
-        let ledger = handle::enter(ledger)?;
+    let work = |ledger: &Ledger| {
         // SAFETY: as the caller promises.
         let sql = unsafe { text(sql, sql_len, "sql") }?;
         let parameters = if parameters_json.is_null() {
@@ -365,12 +354,10 @@ pub unsafe extern "C" fn simledger_sql(
             // SAFETY: as the caller promises.
             Some(unsafe { text(parameters_json, parameters_json_len, "parameters_json") }?)
         };
-        out.required("json")?;
-        out.set(&ledger.sql(sql, parameters, rows_max)?)?;
-        Ok(Status::Ok)
+        ledger.sql(sql, parameters, rows_max)
     };
     // SAFETY: as the caller promises.
-    unsafe { guard(error, body) }
+    unsafe { owned_text(ledger, (json, json_len, "json"), error, work) }
 }
 
 /// # Safety

@@ -6,49 +6,10 @@ use std::ptr;
 use super::arguments::{Out, text};
 use super::guard::guard;
 use super::handle;
-use super::own::Owned;
+use super::shapes::{number, read};
 use super::{simledger_entries, simledger_entry, simledger_error, simledger_ledger, simledger_status};
-use crate::entries::Entries;
-use crate::error::{Result, Status};
+use crate::error::Status;
 use crate::ledger::Ledger;
-
-/// A read that gives a result.
-pub(super) unsafe fn read(
-    ledger: *mut simledger_ledger,
-    entries: *mut *mut simledger_entries,
-    error: *mut *mut simledger_error,
-    work: impl FnOnce(&Ledger) -> Result<Entries>,
-) -> simledger_status {
-    let body = || {
-        // SAFETY: as the caller promises.
-        let out = unsafe { Out::new(entries, ptr::null_mut()) };
-        let ledger = handle::enter(ledger)?;
-        out.required("entries")?;
-        out.set(simledger_entries::give(work(&ledger)?));
-        Ok(Status::Ok)
-    };
-    // SAFETY: as the caller promises.
-    unsafe { guard(error, body) }
-}
-
-/// A read that gives a number.
-unsafe fn number(
-    ledger: *mut simledger_ledger,
-    (value, name): (*mut i64, &str),
-    error: *mut *mut simledger_error,
-    work: impl FnOnce(&Ledger) -> Result<i64>,
-) -> simledger_status {
-    let body = || {
-        // SAFETY: as the caller promises.
-        let out = unsafe { Out::new(value, 0) };
-        let ledger = handle::enter(ledger)?;
-        out.required(name)?;
-        out.set(work(&ledger)?);
-        Ok(Status::Ok)
-    };
-    // SAFETY: as the caller promises.
-    unsafe { guard(error, body) }
-}
 
 /// What is new: the entries above `last_seen_id`, in the order of their ids. The next poll goes on
 /// from `simledger_entries_position`. Nothing new is OK with no entries.
@@ -187,7 +148,7 @@ pub unsafe extern "C" fn simledger_count(
     error: *mut *mut simledger_error,
 ) -> simledger_status {
     // SAFETY: as the caller promises.
-    unsafe { number(ledger, (count, "count"), error, Ledger::count) }
+    unsafe { number(ledger, (count, "count"), error, |ledger| ledger.count().map(Some)) }
 }
 
 /// The id of the oldest entry that there is.
@@ -205,7 +166,7 @@ pub unsafe extern "C" fn simledger_first_id(
     error: *mut *mut simledger_error,
 ) -> simledger_status {
     // SAFETY: as the caller promises.
-    unsafe { number(ledger, (id, "id"), error, Ledger::first_id) }
+    unsafe { number(ledger, (id, "id"), error, |ledger| ledger.first_id().map(Some)) }
 }
 
 /// The id of the newest entry that there ever was, whether cleanup deleted it or not: where a
@@ -224,5 +185,5 @@ pub unsafe extern "C" fn simledger_last_id(
     error: *mut *mut simledger_error,
 ) -> simledger_status {
     // SAFETY: as the caller promises.
-    unsafe { number(ledger, (id, "id"), error, Ledger::last_id) }
+    unsafe { number(ledger, (id, "id"), error, |ledger| ledger.last_id().map(Some)) }
 }

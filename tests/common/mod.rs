@@ -42,6 +42,21 @@ impl Place {
     }
 }
 
+/// As `database-api.md` of the Python module has it.
+pub const SEED: &str = "
+CREATE TABLE IF NOT EXISTS ledger (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    timestamp REAL NOT NULL,
+    node_id TEXT NOT NULL,
+    features TEXT NOT NULL,
+    confidence REAL NOT NULL,
+    created_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP,
+    UNIQUE(timestamp, node_id)
+);
+CREATE INDEX IF NOT EXISTS idx_ledger_timestamp ON ledger(timestamp);
+CREATE INDEX IF NOT EXISTS idx_ledger_node_id ON ledger(node_id);
+CREATE INDEX IF NOT EXISTS idx_ledger_confidence ON ledger(confidence);";
+
 /// A configuration with these keys.
 pub fn config(path: &str, keys: &[(&str, &str)]) -> Config {
     let mut config = Config::with_path(path).expect("a path");
