@@ -104,6 +104,56 @@
 #define SIMLEDGER_LOG_DEBUG 4
 
 /**
+ * Order: as they were appended. What a new query has.
+ */
+#define SIMLEDGER_ORDER_ID 1
+
+/**
+ * Order: the last appended first.
+ */
+#define SIMLEDGER_ORDER_ID_DESCENDING 2
+
+/**
+ * Order: the oldest timestamp first, and of equal ones the smaller id.
+ */
+#define SIMLEDGER_ORDER_TIME 3
+
+/**
+ * Order: the newest timestamp first, and of equal ones the larger id.
+ */
+#define SIMLEDGER_ORDER_TIME_DESCENDING 4
+
+/**
+ * Type of a feature: null.
+ */
+#define SIMLEDGER_TYPE_NULL 1
+
+/**
+ * Type of a feature: true or false.
+ */
+#define SIMLEDGER_TYPE_BOOLEAN 2
+
+/**
+ * Type of a feature: a number.
+ */
+#define SIMLEDGER_TYPE_NUMBER 3
+
+/**
+ * Type of a feature: a string.
+ */
+#define SIMLEDGER_TYPE_STRING 4
+
+/**
+ * Type of a feature: an array.
+ */
+#define SIMLEDGER_TYPE_ARRAY 5
+
+/**
+ * Type of a feature: an object.
+ */
+#define SIMLEDGER_TYPE_OBJECT 6
+
+/**
  * Gives free pages at the end of the file back, in transactions of a thousand pages between which
  * others write.
  */
@@ -144,10 +194,37 @@ typedef struct simledger_entry simledger_entry;
 typedef struct simledger_error simledger_error;
 
 /**
+ * Makes the JSON text of features from keys and values, with the escapes that are needed: an
+ * object, its keys in the order in which they were first set. Yours until
+ * `simledger_features_free`; for one thread at a time.
+ */
+typedef struct simledger_features simledger_features;
+
+/**
  * An open ledger. Not an address but a number that is checked at every call, so that a handle that
  * was closed, closed twice or made up is a clean error. Any number of threads may use it at once.
  */
 typedef struct simledger_ledger simledger_ledger;
+
+/**
+ * Which entries to read, in which order, how many. Yours until `simledger_query_free`; for one
+ * thread at a time. May be run any number of times, on any ledger.
+ *
+ * All conditions must hold. A query uses an index or the order of ids and never sorts entries: in
+ * the order of ids, whole results come by the index of nodes, times or confidences, whichever
+ * narrows first; pages and polls go through the ids from where they begin. In the order of time,
+ * the index of times leads, or for one node that of nodes.
+ */
+typedef struct simledger_query simledger_query;
+
+/**
+ * Entries that are collected and then written together, all or nothing. Like a ledger, not an
+ * address but a number that is checked at every call. For one thread at a time.
+ *
+ * Nothing of the ledger is held while a transaction is open: no writer waits for it, and dropping
+ * it costs nothing.
+ */
+typedef struct simledger_transaction simledger_transaction;
 
 /**
  * The result of a call: one of the `SIMLEDGER_` statuses below. The numbers never change.
@@ -177,6 +254,106 @@ typedef void (*simledger_log_callback)(int32_t level,
  * Told once that `user_data` is not used any more.
  */
 typedef void (*simledger_drop_callback)(void *user_data);
+
+/**
+ * All fields of an entry at once. The strings are UTF-8, end with a NUL, and are borrowed from the
+ * result.
+ */
+typedef struct {
+    /**
+     * `sizeof(simledger_entry_view)`, set by the caller.
+     */
+    size_t struct_size;
+    /**
+     * Its place in the ledger's order, from 1.
+     */
+    int64_t id;
+    /**
+     * Seconds, Unix or simulated.
+     */
+    double timestamp;
+    /**
+     * 0 to 1.
+     */
+    double confidence;
+    /**
+     * Unix seconds; 0 where the row does not say.
+     */
+    double created_at;
+    /**
+     * The node that found it.
+     */
+    const char *node_id;
+    /**
+     * Length of the node's name in bytes.
+     */
+    size_t node_id_len;
+    /**
+     * What was found, as compact JSON.
+     */
+    const char *features_json;
+    /**
+     * Length of the features in bytes.
+     */
+    size_t features_json_len;
+} simledger_entry_view;
+
+/**
+ * The entries of a chunk, column by column: what numpy and its like can use without copying. `len`
+ * values in each array; all are borrowed from the result. The strings of entry `i` begin at
+ * `text[node_id_offsets[i]]` and `text[features_offsets[i]]`, are as long as their lengths say,
+ * and end with a NUL.
+ */
+typedef struct {
+    /**
+     * `sizeof(simledger_columns)`, set by the caller.
+     */
+    size_t struct_size;
+    /**
+     * How many entries there are.
+     */
+    size_t len;
+    /**
+     * Their places in the ledger's order, from 1.
+     */
+    const int64_t *ids;
+    /**
+     * Seconds, Unix or simulated.
+     */
+    const double *timestamps;
+    /**
+     * 0 to 1.
+     */
+    const double *confidences;
+    /**
+     * Unix seconds; 0 where the row does not say.
+     */
+    const double *created_at;
+    /**
+     * Where the name of each node begins in `text`.
+     */
+    const size_t *node_id_offsets;
+    /**
+     * Lengths in bytes.
+     */
+    const size_t *node_id_lengths;
+    /**
+     * Where the features of each entry begin in `text`.
+     */
+    const size_t *features_offsets;
+    /**
+     * Lengths in bytes.
+     */
+    const size_t *features_lengths;
+    /**
+     * All strings, each with its NUL.
+     */
+    const char *text;
+    /**
+     * Bytes of all strings and their NULs.
+     */
+    size_t text_len;
+} simledger_columns;
 
 /**
  * Told how far something is, from 0 to 1, never less than before. Returns 0 to go on; anything
@@ -637,6 +814,62 @@ simledger_status simledger_close(simledger_ledger *ledger, simledger_error **err
 simledger_status simledger_shutdown(simledger_error **error);
 
 /**
+ * Changes the value of a configuration key of an open ledger.
+ *
+ * At any time: of this handle, `timeout`, `retry_count`, `retry_delay`, `sql_timeout`,
+ * `on_duplicate`, `strict_fields`, `entry_bytes_max`, `features_depth_max` and `result_bytes_max`;
+ * of all handles of the file in this process, `max_connections`, `entry_cache_size`,
+ * `query_cache_size`, `cache_ttl` and `retention_seconds`. While no other handle of the file is
+ * open in this process: `unique`, `clock`, `guards` and `commit`, which are stored in the file,
+ * for other processes too. The other keys never.
+ *
+ * `unique = none` writes the table of a ledger anew where the constraint is part of it, which
+ * takes as long as that; `unique = timestamp_node_id` is DUPLICATE where the ledger holds entries
+ * that would contradict it.
+ *
+ * - `key`, `value`: UTF-8, lent for the call, `key_len` and `value_len` bytes long, or
+ *   `SIMLEDGER_NUL_TERMINATED`.
+ *
+ * Any thread. Returns OK; INVALID_ARGUMENT; INVALID_CONFIG (unknown key, a value out of range, or
+ * one that cannot change now), and then nothing is changed; or as any call that writes: BUSY,
+ * INTERRUPTED, DUPLICATE, READ_ONLY, NO_SPACE, IO, CORRUPT, CLOSED, WRONG_THREAD, OUT_OF_MEMORY,
+ * INTERNAL.
+ */
+simledger_status simledger_option_set(simledger_ledger *ledger,
+                                      const char *key,
+                                      size_t key_len,
+                                      const char *value,
+                                      size_t value_len,
+                                      simledger_error **error);
+
+/**
+ * The value that a configuration key of an open ledger has now, in its normal form.
+ *
+ * - `key`: UTF-8, lent for the call, `key_len` bytes long or `SIMLEDGER_NUL_TERMINATED`.
+ * - `value`: gets the value, yours until `simledger_string_free`; NULL on failure.
+ * - `value_len`: gets its length in bytes; 0 on failure. May be NULL.
+ *
+ * Any thread. Returns OK; INVALID_ARGUMENT; INVALID_CONFIG (unknown key, with the nearest name);
+ * IO (the file is not where it was); CLOSED; WRONG_THREAD; OUT_OF_MEMORY; INTERNAL.
+ */
+simledger_status simledger_option_get(simledger_ledger *ledger,
+                                      const char *key,
+                                      size_t key_len,
+                                      char **value,
+                                      size_t *value_len,
+                                      simledger_error **error);
+
+/**
+ * Ends the calls that are in flight on this handle: they return INTERRUPTED within moments, with
+ * nothing written (a cleanup keeps what it has deleted). A call that has written already returns
+ * OK; calls that begin later are not touched.
+ *
+ * Any thread, also with `check_same_thread`, and also from a callback; not from a signal handler.
+ * Returns OK; INVALID_ARGUMENT; CLOSED; INTERNAL.
+ */
+simledger_status simledger_interrupt(simledger_ledger *ledger, simledger_error **error);
+
+/**
  * Appends an entry from JSON. It is durable when this returns OK (see Durability above).
  *
  * An entry is an object with `timestamp` (a finite number: seconds, Unix or simulated), `node_id`
@@ -719,6 +952,221 @@ simledger_status simledger_validate_json(simledger_ledger *ledger,
                                          const char *json,
                                          size_t json_len,
                                          simledger_error **error);
+
+/**
+ * Begins a transaction, empty. Nothing is written before `simledger_transaction_commit`.
+ *
+ * - `transaction`: gets the handle, yours until `simledger_transaction_free` or until it is
+ *   committed; NULL on failure. The ledger may be closed before, and then it cannot be committed.
+ *
+ * Any thread. Returns OK; INVALID_ARGUMENT; CLOSED; LIMIT_EXCEEDED (65,536 open transactions);
+ * INTERNAL.
+ */
+simledger_status simledger_transaction_begin(simledger_ledger *ledger,
+                                             simledger_transaction **transaction,
+                                             simledger_error **error);
+
+/**
+ * Adds an entry to a transaction, checked as by `simledger_append` but for duplicates, which the
+ * commit finds.
+ *
+ * - `timestamp`, `node_id`, `features_json`, `confidence`: as of `simledger_append`.
+ * - `index`: gets which entry of the transaction it is, counted from 0; 0 on failure. May be NULL.
+ *
+ * One thread at a time. Returns OK; INVALID_ARGUMENT; INVALID_ENTRY (and the transaction is as it
+ * was); CLOSED (committed or freed); OUT_OF_MEMORY; INTERNAL.
+ */
+simledger_status simledger_transaction_append(simledger_transaction *transaction,
+                                              double timestamp,
+                                              const char *node_id,
+                                              size_t node_id_len,
+                                              const char *features_json,
+                                              size_t features_json_len,
+                                              double confidence,
+                                              size_t *index,
+                                              simledger_error **error);
+
+/**
+ * Adds an entry from JSON to a transaction, checked as by `simledger_append_json` but for
+ * duplicates, which the commit finds.
+ *
+ * - `json`: UTF-8, lent for the call, `json_len` bytes long or `SIMLEDGER_NUL_TERMINATED`.
+ * - `index`: gets which entry of the transaction it is, counted from 0; 0 on failure. May be NULL.
+ *
+ * One thread at a time. Returns what `simledger_transaction_append` returns.
+ */
+simledger_status simledger_transaction_append_json(simledger_transaction *transaction,
+                                                   const char *json,
+                                                   size_t json_len,
+                                                   size_t *index,
+                                                   simledger_error **error);
+
+/**
+ * Lets the commit fail with CONFLICT unless the ledger's last id is this one then: unless nobody
+ * appended since the caller read it. So a decision that rests on what was read is only written
+ * down while it still holds.
+ *
+ * - `id`: what `simledger_last_id` or the position of a poll gave, 0 for a ledger that never had
+ *   an entry.
+ *
+ * One thread at a time. Returns OK; INVALID_ARGUMENT; CLOSED; INTERNAL.
+ */
+simledger_status simledger_transaction_expect_last_id(simledger_transaction *transaction,
+                                                      int64_t id,
+                                                      simledger_error **error);
+
+/**
+ * How many entries a transaction holds; 0 for NULL and for one that was committed or freed.
+ *
+ * One thread at a time.
+ */
+size_t simledger_transaction_len(const simledger_transaction *transaction);
+
+/**
+ * Writes all entries of a transaction or none, with ids that follow one another. They are durable
+ * when this returns OK (see Durability above), and the transaction has ended: it need not be
+ * freed.
+ *
+ * After a failure the transaction is as it was: commit it again (BUSY, NO_SPACE), or free it.
+ *
+ * - `first_id`: gets the first id; 0 on failure or if nothing was added. May be NULL.
+ * - `count`: gets how many were added, equal ones that were there already (`on_duplicate =
+ *   ignore`) not counted; 0 on failure. May be NULL.
+ *
+ * One thread at a time. Returns OK; INVALID_ARGUMENT; DUPLICATE (`simledger_error_index` names the
+ * entry); CONFLICT (`simledger_error_entry_id` is the last id that was found); CLOSED (the
+ * transaction has ended, or the ledger was closed); or as any append: BUSY, INTERRUPTED,
+ * READ_ONLY, NO_SPACE, IO, CORRUPT, LIMIT_EXCEEDED, WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
+ * Whatever is not OK wrote nothing.
+ */
+simledger_status simledger_transaction_commit(simledger_transaction *transaction,
+                                              int64_t *first_id,
+                                              size_t *count,
+                                              simledger_error **error);
+
+/**
+ * Drops a transaction that was not committed; nothing of it was written. NULL, and one that has
+ * ended, is nothing; so is one that is being committed at this moment, from inside a callback.
+ *
+ * One thread at a time.
+ */
+void simledger_transaction_free(simledger_transaction *transaction);
+
+/**
+ * New features without keys: `{}`. Never NULL.
+ *
+ * Any thread. Free them with `simledger_features_free`.
+ */
+simledger_features *simledger_features_new(void);
+
+/**
+ * Ends features and the text they lent. NULL is nothing.
+ */
+void simledger_features_free(simledger_features *features);
+
+/**
+ * Takes all keys away, to begin the next features. NULL is nothing.
+ */
+void simledger_features_clear(simledger_features *features);
+
+/**
+ * The features as JSON, to be appended.
+ *
+ * - `len`: gets the length in bytes; may be NULL.
+ *
+ * The text ends with a NUL and lives until the features are changed or freed. "" with length 0 for
+ * NULL.
+ */
+const char *simledger_features_json(const simledger_features *features, size_t *len);
+
+/**
+ * Sets a key to a number, written in its shortest form that reads back. A key that is set already
+ * gets the new value.
+ *
+ * - `key`: UTF-8, lent for the call, `key_len` bytes long or `SIMLEDGER_NUL_TERMINATED`.
+ * - `value`: finite.
+ *
+ * Returns OK; INVALID_ARGUMENT (also NaN and infinities), and then nothing is changed; INTERNAL.
+ */
+simledger_status simledger_features_set_number(simledger_features *features,
+                                               const char *key,
+                                               size_t key_len,
+                                               double value,
+                                               simledger_error **error);
+
+/**
+ * Sets a key to a whole number. A key that is set already gets the new value.
+ *
+ * - `key`: UTF-8, lent for the call, `key_len` bytes long or `SIMLEDGER_NUL_TERMINATED`.
+ *
+ * Returns OK; INVALID_ARGUMENT; INTERNAL.
+ */
+simledger_status simledger_features_set_integer(simledger_features *features,
+                                                const char *key,
+                                                size_t key_len,
+                                                int64_t value,
+                                                simledger_error **error);
+
+/**
+ * Sets a key to true or false. A key that is set already gets the new value.
+ *
+ * - `key`: UTF-8, lent for the call, `key_len` bytes long or `SIMLEDGER_NUL_TERMINATED`.
+ *
+ * Returns OK; INVALID_ARGUMENT; INTERNAL.
+ */
+simledger_status simledger_features_set_boolean(simledger_features *features,
+                                                const char *key,
+                                                size_t key_len,
+                                                bool value,
+                                                simledger_error **error);
+
+/**
+ * Sets a key to a string. A key that is set already gets the new value.
+ *
+ * - `key`: UTF-8, lent for the call, `key_len` bytes long or `SIMLEDGER_NUL_TERMINATED`.
+ * - `value`: likewise; what needs escapes gets them.
+ *
+ * Returns OK; INVALID_ARGUMENT; INTERNAL.
+ */
+simledger_status simledger_features_set_text(simledger_features *features,
+                                             const char *key,
+                                             size_t key_len,
+                                             const char *value,
+                                             size_t value_len,
+                                             simledger_error **error);
+
+/**
+ * Sets a key to any JSON value: an object or an array inside, null, a number digit for digit. A
+ * key that is set already gets the new value.
+ *
+ * - `key`: UTF-8, lent for the call, `key_len` bytes long or `SIMLEDGER_NUL_TERMINATED`.
+ * - `json`: likewise; checked as features are.
+ *
+ * Returns OK; INVALID_ARGUMENT; INVALID_ENTRY (it is no valid JSON), and then nothing is changed;
+ * INTERNAL.
+ */
+simledger_status simledger_features_set_json(simledger_features *features,
+                                             const char *key,
+                                             size_t key_len,
+                                             const char *json,
+                                             size_t json_len,
+                                             simledger_error **error);
+
+/**
+ * Sets a key to an array of numbers. A key that is set already gets the new value.
+ *
+ * - `key`: UTF-8, lent for the call, `key_len` bytes long or `SIMLEDGER_NUL_TERMINATED`.
+ * - `values`: `len` numbers, finite, lent for the call; may be NULL if `len` is 0.
+ *
+ * Returns OK; INVALID_ARGUMENT (also NaN and infinities; `simledger_error_index` says which), and
+ * then nothing is changed; INTERNAL.
+ */
+simledger_status simledger_features_set_numbers(simledger_features *features,
+                                                const char *key,
+                                                size_t key_len,
+                                                const double *values,
+                                                size_t len,
+                                                simledger_error **error);
 
 /**
  * What is new: the entries above `last_seen_id`, in the order of their ids. The next poll goes on
@@ -826,6 +1274,195 @@ simledger_status simledger_first_id(simledger_ledger *ledger, int64_t *id, simle
 simledger_status simledger_last_id(simledger_ledger *ledger, int64_t *id, simledger_error **error);
 
 /**
+ * A new query: all entries, in the order of their ids. Never NULL.
+ *
+ * Any thread. Free it with `simledger_query_free`.
+ */
+simledger_query *simledger_query_new(void);
+
+/**
+ * Ends a query. NULL is nothing. Results that it gave stay.
+ */
+void simledger_query_free(simledger_query *query);
+
+/**
+ * Only entries with `from <= timestamp < to`, in seconds: windows that follow one another share no
+ * entry. `-INFINITY` and `INFINITY` leave that side open. Replaces an earlier range.
+ *
+ * Returns OK; INVALID_ARGUMENT (not a number, or no time between them: `from` must be below `to`),
+ * and then nothing is changed; INTERNAL.
+ */
+simledger_status simledger_query_set_time_range(simledger_query *query,
+                                                double from,
+                                                double to,
+                                                simledger_error **error);
+
+/**
+ * Only entries with `first <= id <= last`. Replaces an earlier range.
+ *
+ * - `first`: from 1. `last`: from `first`; `INT64_MAX` leaves that side open.
+ *
+ * Returns OK; INVALID_ARGUMENT (below 1, or reversed), and then nothing is changed; INTERNAL.
+ */
+simledger_status simledger_query_set_id_range(simledger_query *query,
+                                              int64_t first,
+                                              int64_t last,
+                                              simledger_error **error);
+
+/**
+ * Only entries of this node, or of one that was added before.
+ *
+ * - `node_id`: UTF-8, lent for the call, `node_id_len` bytes long or `SIMLEDGER_NUL_TERMINATED`;
+ *   not blank, at most 1024 bytes. At most 1,000 nodes.
+ *
+ * Returns OK; INVALID_ARGUMENT, and then nothing is changed; INTERNAL.
+ */
+simledger_status simledger_query_add_node(simledger_query *query,
+                                          const char *node_id,
+                                          size_t node_id_len,
+                                          simledger_error **error);
+
+/**
+ * Only entries of other nodes than this one, and than those that were left out before: what the
+ * others found, with one's own name.
+ *
+ * - `node_id`: as of `simledger_query_add_node`.
+ *
+ * Returns what `simledger_query_add_node` returns.
+ */
+simledger_status simledger_query_exclude_node(simledger_query *query,
+                                              const char *node_id,
+                                              size_t node_id_len,
+                                              simledger_error **error);
+
+/**
+ * Only entries whose confidence is at least this, 0 to 1. Replaces an earlier one.
+ *
+ * Returns OK; INVALID_ARGUMENT, and then nothing is changed; INTERNAL.
+ */
+simledger_status simledger_query_set_min_confidence(simledger_query *query,
+                                                    double min_confidence,
+                                                    simledger_error **error);
+
+/**
+ * In which order entries come: one of the `SIMLEDGER_ORDER_` constants.
+ *
+ * Returns OK; INVALID_ARGUMENT, and then nothing is changed; INTERNAL.
+ */
+simledger_status simledger_query_set_order(simledger_query *query,
+                                           int32_t order,
+                                           simledger_error **error);
+
+/**
+ * At most so many entries, from 1; `SIMLEDGER_NO_LIMIT` for all.
+ *
+ * Returns OK; INVALID_ARGUMENT, and then nothing is changed; INTERNAL.
+ */
+simledger_status simledger_query_set_limit(simledger_query *query,
+                                           size_t limit,
+                                           simledger_error **error);
+
+/**
+ * Only what comes, in the order of the query, behind the entry with this timestamp and id: pass
+ * those of the last entry of a page to get the next page. No entry comes twice or is left out,
+ * whatever is appended in between (in descending orders what is newer than the first page is not
+ * seen).
+ *
+ * - `timestamp`: in seconds, finite; without effect in the orders of ids.
+ * - `id`: from 1.
+ *
+ * Returns OK; INVALID_ARGUMENT, and then nothing is changed; INTERNAL.
+ */
+simledger_status simledger_query_set_after(simledger_query *query,
+                                           double timestamp,
+                                           int64_t id,
+                                           simledger_error **error);
+
+/**
+ * The entries that a query asks for.
+ *
+ * - `query`: lent for the call.
+ * - `entries`: gets the result, yours until `simledger_entries_free`; NULL on failure. No entries
+ *   is OK. Its position is the last id that the ledger held.
+ *
+ * Any thread. Returns OK; INVALID_ARGUMENT; LIMIT_EXCEEDED (they take more than
+ * `result_bytes_max`: set a limit and go page by page); or as any call on a ledger: BUSY,
+ * INTERRUPTED, IO, CORRUPT, CLOSED, WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
+ */
+simledger_status simledger_query_run(simledger_ledger *ledger,
+                                     const simledger_query *query,
+                                     simledger_entries **entries,
+                                     simledger_error **error);
+
+/**
+ * What is new and passes a query: `simledger_poll_since` with a filter. Its position also passes
+ * over what was filtered out, so that the next poll does not look at it again.
+ *
+ * - `query`: lent for the call. Its limit is that of the poll; it must have the order of ids, and
+ *   no `simledger_query_set_after`.
+ * - `last_seen_id`: 0, or the position of an earlier result.
+ * - `entries`: gets the result, yours until `simledger_entries_free`; NULL on failure.
+ *
+ * Any thread. Returns what `simledger_poll_since` returns.
+ */
+simledger_status simledger_query_poll(simledger_ledger *ledger,
+                                      const simledger_query *query,
+                                      int64_t last_seen_id,
+                                      simledger_entries **entries,
+                                      simledger_error **error);
+
+/**
+ * How SQLite would carry out a query, a line for each step, in the words of its EXPLAIN QUERY
+ * PLAN: which index is used. For people; the words are SQLite's and may change.
+ *
+ * - `query`: lent for the call.
+ * - `plan`: gets the text, yours until `simledger_string_free`; NULL on failure.
+ * - `plan_len`: gets its length in bytes; 0 on failure. May be NULL.
+ *
+ * Any thread. Returns OK; INVALID_ARGUMENT; or as any call on a ledger: BUSY, INTERRUPTED, IO,
+ * CORRUPT, CLOSED, WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
+ */
+simledger_status simledger_query_plan(simledger_ledger *ledger,
+                                      const simledger_query *query,
+                                      char **plan,
+                                      size_t *plan_len,
+                                      simledger_error **error);
+
+/**
+ * Carries out one SQL statement that reads, such as an aggregate, on the tables of the file
+ * (`ledger` foremost). Anything that writes, attaches or loads is refused.
+ *
+ * - `sql`: UTF-8, lent for the call, `sql_len` bytes long or `SIMLEDGER_NUL_TERMINATED`; at most 1
+ *   MiB.
+ * - `parameters_json`: values for the parameters of the statement: a JSON array for `?`, `?1` and
+ *   so on, or an object for `:name`, `@name` and `$name`. Strings, numbers and null are bound as
+ *   such, booleans as 1 and 0, arrays and objects as their JSON text. UTF-8, lent for the call,
+ *   `parameters_json_len` bytes long or `SIMLEDGER_NUL_TERMINATED`. NULL: the statement has none.
+ *   Every parameter must have a value.
+ * - `rows_max`: most rows, from 1; `SIMLEDGER_NO_LIMIT` for all.
+ * - `json`: gets `{"columns":["name",...],"rows":[[value,...],...],"truncated":false}`;
+ *   `truncated` tells that there were more than `rows_max` rows. Integers and reals are numbers
+ *   (infinite ones null), texts strings (bytes that are no UTF-8 replaced by U+FFFD), BLOBs
+ *   strings of hexadecimal digits. Yours until `simledger_string_free`; NULL on failure.
+ * - `json_len`: gets its length in bytes; 0 on failure. May be NULL.
+ *
+ * Any thread. It may run for `sql_timeout` seconds, sorts in memory, and holds a snapshot of the
+ * file meanwhile. Returns OK; INVALID_ARGUMENT (what is wrong with the statement or its
+ * parameters); INTERRUPTED (the time is up, or `simledger_interrupt`); LIMIT_EXCEEDED (the JSON,
+ * or a value, takes more than `result_bytes_max`); or as any call on a ledger: BUSY, IO, CORRUPT,
+ * CLOSED, WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
+ */
+simledger_status simledger_sql(simledger_ledger *ledger,
+                               const char *sql,
+                               size_t sql_len,
+                               const char *parameters_json,
+                               size_t parameters_json_len,
+                               size_t rows_max,
+                               char **json,
+                               size_t *json_len,
+                               simledger_error **error);
+
+/**
  * How many entries there are; 0 for NULL.
  */
 size_t simledger_entries_len(const simledger_entries *entries);
@@ -869,6 +1506,48 @@ const char *simledger_entries_json(const simledger_entries *entries, size_t *len
  * that were retained stay.
  */
 void simledger_entries_free(simledger_entries *entries);
+
+/**
+ * Views of many entries of a result with one call.
+ *
+ * - `first`: the index of the first entry, counted from 0; beyond the end there are none.
+ * - `views`: an array of `views_max` structs. `views[0].struct_size` must be set to the size of
+ *   one; those of the others need not be. They are borrowed from the result and live as long as
+ *   it.
+ * - `views_max`: from 1.
+ * - `filled`: gets how many were filled: fewer than `views_max` at the end of the result. 0 on
+ *   failure.
+ *
+ * Any thread. Returns OK; INVALID_ARGUMENT (NULL, or `struct_size` is no size of this struct);
+ * INTERNAL.
+ */
+simledger_status simledger_entries_views(const simledger_entries *entries,
+                                         size_t first,
+                                         simledger_entry_view *views,
+                                         size_t views_max,
+                                         size_t *filled,
+                                         simledger_error **error);
+
+/**
+ * How many chunks the entries of a result are in; 0 for NULL. One after the other they are the
+ * result.
+ */
+size_t simledger_entries_chunk_count(const simledger_entries *entries);
+
+/**
+ * The columns of a chunk of a result.
+ *
+ * - `chunk`: counted from 0, below `simledger_entries_chunk_count`.
+ * - `columns`: gets the columns; its `struct_size` must be set. They are borrowed from the result
+ *   and live as long as it. All else is 0 on failure.
+ *
+ * Any thread. Returns OK; INVALID_ARGUMENT (NULL, no such chunk, or `struct_size` is no size of
+ * this struct); INTERNAL.
+ */
+simledger_status simledger_entries_columns(const simledger_entries *entries,
+                                           size_t chunk,
+                                           simledger_columns *columns,
+                                           simledger_error **error);
 
 /**
  * Its id: its place in the ledger's order, from 1; 0 for NULL.
@@ -921,6 +1600,152 @@ simledger_entry *simledger_entry_retain(const simledger_entry *entry);
  * Ends an entry of your own. NULL is nothing. Never for a borrowed one.
  */
 void simledger_entry_free(simledger_entry *entry);
+
+/**
+ * The type of a value inside the features.
+ *
+ * - `pointer`: a JSON Pointer (RFC 6901) such as `/rate` or `/values/0`; `~1` stands for a slash
+ *   in a key and `~0` for a tilde; "" is the features themselves. UTF-8, lent for the call,
+ *   `pointer_len` bytes long or `SIMLEDGER_NUL_TERMINATED`.
+ * - `value_type`: gets one of the `SIMLEDGER_TYPE_` constants; 0 on failure.
+ *
+ * Any thread. Costs what it takes to read the features up to there. Returns OK; NOT_FOUND (the
+ * pointer leads nowhere); INVALID_ARGUMENT (the pointer is malformed); INTERNAL.
+ */
+simledger_status simledger_entry_feature_type(const simledger_entry *entry,
+                                              const char *pointer,
+                                              size_t pointer_len,
+                                              int32_t *value_type,
+                                              simledger_error **error);
+
+/**
+ * A number inside the features, as the nearest double.
+ *
+ * - `pointer`: a JSON Pointer (RFC 6901) such as `/rate` or `/values/0`; `~1` stands for a slash
+ *   in a key and `~0` for a tilde; "" is the features themselves. UTF-8, lent for the call,
+ *   `pointer_len` bytes long or `SIMLEDGER_NUL_TERMINATED`.
+ * - `value`: gets the number; 0 on failure.
+ *
+ * Any thread. Costs what it takes to read the features up to there. Returns OK; NOT_FOUND (the
+ * pointer leads nowhere); INVALID_ARGUMENT (the pointer is malformed, or what is there is no
+ * number); LIMIT_EXCEEDED (too large for a double); INTERNAL.
+ */
+simledger_status simledger_entry_feature_number(const simledger_entry *entry,
+                                                const char *pointer,
+                                                size_t pointer_len,
+                                                double *value,
+                                                simledger_error **error);
+
+/**
+ * A whole number inside the features, exactly.
+ *
+ * - `pointer`: a JSON Pointer (RFC 6901) such as `/rate` or `/values/0`; `~1` stands for a slash
+ *   in a key and `~0` for a tilde; "" is the features themselves. UTF-8, lent for the call,
+ *   `pointer_len` bytes long or `SIMLEDGER_NUL_TERMINATED`.
+ * - `value`: gets the number; 0 on failure.
+ *
+ * Any thread. Costs what it takes to read the features up to there. Returns OK; NOT_FOUND (the
+ * pointer leads nowhere); INVALID_ARGUMENT (the pointer is malformed, or what is there is no whole
+ * number); LIMIT_EXCEEDED (too large for 64 bits, or written with decimals or an exponent and
+ * above 2^53); INTERNAL.
+ */
+simledger_status simledger_entry_feature_integer(const simledger_entry *entry,
+                                                 const char *pointer,
+                                                 size_t pointer_len,
+                                                 int64_t *value,
+                                                 simledger_error **error);
+
+/**
+ * A truth value inside the features.
+ *
+ * - `pointer`: a JSON Pointer (RFC 6901) such as `/rate` or `/values/0`; `~1` stands for a slash
+ *   in a key and `~0` for a tilde; "" is the features themselves. UTF-8, lent for the call,
+ *   `pointer_len` bytes long or `SIMLEDGER_NUL_TERMINATED`.
+ * - `value`: gets true or false; false on failure.
+ *
+ * Any thread. Costs what it takes to read the features up to there. Returns OK; NOT_FOUND (the
+ * pointer leads nowhere); INVALID_ARGUMENT (the pointer is malformed, or what is there is
+ * neither); INTERNAL.
+ */
+simledger_status simledger_entry_feature_boolean(const simledger_entry *entry,
+                                                 const char *pointer,
+                                                 size_t pointer_len,
+                                                 bool *value,
+                                                 simledger_error **error);
+
+/**
+ * The length of an array inside the features.
+ *
+ * - `pointer`: a JSON Pointer (RFC 6901) such as `/rate` or `/values/0`; `~1` stands for a slash
+ *   in a key and `~0` for a tilde; "" is the features themselves. UTF-8, lent for the call,
+ *   `pointer_len` bytes long or `SIMLEDGER_NUL_TERMINATED`.
+ * - `len`: gets the number of its elements; 0 on failure.
+ *
+ * Any thread. Costs what it takes to read the features up to there. Returns OK; NOT_FOUND (the
+ * pointer leads nowhere); INVALID_ARGUMENT (the pointer is malformed, or what is there is no
+ * array); INTERNAL.
+ */
+simledger_status simledger_entry_feature_array_len(const simledger_entry *entry,
+                                                   const char *pointer,
+                                                   size_t pointer_len,
+                                                   size_t *len,
+                                                   simledger_error **error);
+
+/**
+ * The numbers of an array inside the features, each as the nearest double.
+ *
+ * - `pointer`: as of `simledger_entry_feature_number`.
+ * - `values`: gets the numbers; room for `values_max`. May be NULL if `values_max` is 0. After a
+ *   failure what is there is undefined.
+ * - `len`: gets how many there are; 0 on failure. May be NULL.
+ *
+ * Any thread. Returns OK; NOT_FOUND (the pointer leads nowhere); INVALID_ARGUMENT (the pointer is
+ * malformed, or what is there is no array of numbers); LIMIT_EXCEEDED (there are more than
+ * `values_max`, and the message says how many; or one is too large for a double); INTERNAL.
+ */
+simledger_status simledger_entry_feature_numbers(const simledger_entry *entry,
+                                                 const char *pointer,
+                                                 size_t pointer_len,
+                                                 double *values,
+                                                 size_t values_max,
+                                                 size_t *len,
+                                                 simledger_error **error);
+
+/**
+ * A string inside the features, decoded.
+ *
+ * - `pointer`: as of `simledger_entry_feature_number`.
+ * - `value`: gets the string, UTF-8 with a NUL behind it, yours until `simledger_string_free`;
+ *   NULL on failure. It may hold NULs (`\\u0000`).
+ * - `value_len`: gets its length in bytes; 0 on failure. May be NULL.
+ *
+ * Any thread. Returns OK; NOT_FOUND (the pointer leads nowhere); INVALID_ARGUMENT (the pointer is
+ * malformed, or what is there is no string); CORRUPT (another program wrote half of a surrogate
+ * pair); OUT_OF_MEMORY; INTERNAL.
+ */
+simledger_status simledger_entry_feature_text(const simledger_entry *entry,
+                                              const char *pointer,
+                                              size_t pointer_len,
+                                              char **value,
+                                              size_t *value_len,
+                                              simledger_error **error);
+
+/**
+ * A value inside the features as JSON, whatever it is.
+ *
+ * - `pointer`: as of `simledger_entry_feature_number`.
+ * - `json`: gets the text, yours until `simledger_string_free`; NULL on failure.
+ * - `json_len`: gets its length in bytes; 0 on failure. May be NULL.
+ *
+ * Any thread. Returns OK; NOT_FOUND (the pointer leads nowhere); INVALID_ARGUMENT (the pointer is
+ * malformed); OUT_OF_MEMORY; INTERNAL.
+ */
+simledger_status simledger_entry_feature_json(const simledger_entry *entry,
+                                              const char *pointer,
+                                              size_t pointer_len,
+                                              char **json,
+                                              size_t *json_len,
+                                              simledger_error **error);
 
 /**
  * Deletes entries whose timestamp is more than `max_age_seconds` behind the ledger's clock: the
