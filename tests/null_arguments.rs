@@ -47,16 +47,44 @@ impl Parameter {
     /// What is behind the pointer, where a result goes through it.
     fn result(&self) -> Option<&str> {
         let behind = self.kind.strip_suffix('*')?.trim_end();
-        let is_result = behind.ends_with('*') || ["int64_t", "size_t"].contains(&behind);
-        is_result.then_some(behind)
+        let is_number = ["int32_t", "int64_t", "size_t", "double", "bool"].contains(&behind);
+        // An array has another name.
+        (behind.ends_with('*') || (is_number && self.name != "values")).then_some(behind)
     }
 
-    /// A C expression for a valid argument.
-    fn valid(&self) -> String {
+    /// A C expression for a valid argument of this function.
+    fn valid(&self, function: &str) -> String {
         if self.result().is_some() {
             return format!("&{}", self.name);
         }
         let expression = match (self.kind.as_str(), self.name.as_str()) {
+            ("const char *", "pointer") => match function.rsplit('_').next() {
+                Some("number" | "type") => "\"/number\"",
+                Some("integer") => "\"/integer\"",
+                Some("boolean") => "\"/boolean\"",
+                Some("text") => "\"/text\"",
+                _ => "\"/numbers\"",
+            },
+            ("const char *", "path") if function.contains("load_file") => "\"config.yaml\"",
+            ("simledger_transaction *" | "const simledger_transaction *", _) => "valid.transaction",
+            ("simledger_features *" | "const simledger_features *", _) => "valid.features",
+            ("simledger_query *" | "const simledger_query *", _) => "valid.query",
+            ("simledger_entry_view *", _) => "&valid.view",
+            ("simledger_columns *", _) => "&valid.columns",
+            ("double *" | "const double *", "values") => "valid.numbers",
+            ("simledger_progress_callback", _) => "on_progress",
+            ("const char *", "sql") => "\"SELECT 1\"",
+            ("const char *", "parameters_json") => "\"[]\"",
+            ("const char *", "name") => "\"entries\"",
+            ("size_t", "rows_max" | "lines_max" | "findings_max") => "10",
+            ("size_t", "views_max" | "values_max" | "len") => "1",
+            ("size_t", "first" | "chunk") => "0",
+            ("int64_t" | "double", "first" | "from") => "1",
+            ("int64_t" | "double", "last" | "to" | "value") => "2",
+            ("double", "min_confidence") => "0.5",
+            ("bool", "value") => "true",
+            ("int32_t", "order") => "SIMLEDGER_ORDER_ID_DESCENDING",
+            ("int32_t", "how") => "SIMLEDGER_VACUUM_FULL",
             ("simledger_ledger *", _) => "valid.ledger",
             ("simledger_config *" | "const simledger_config *", _) => "valid.config",
             ("const simledger_entries *", _) => "valid.entries",
@@ -217,10 +245,11 @@ fn fallible(out: &mut String, function: &Function, missing: Missing<'_>, meaning
         };
         for parameter in given_results(function, missing) {
             let Parameter { name, .. } = parameter;
+            let behind = parameter.result().unwrap_or_default();
             if meaning == "required" {
                 write!(checks, " CHECK({name} == 0);").unwrap();
             } else {
-                write!(checks, " CHECK((uintptr_t){name} != GARBAGE); {}", release(parameter)).unwrap();
+                write!(checks, " CHECK({name} != ({behind})GARBAGE); {}", release(parameter)).unwrap();
             }
         }
         let declared = if error == "NULL" {
@@ -275,7 +304,7 @@ fn call(function: &Function, missing: Missing<'_>, error: &str) -> String {
         .map(|parameter| match parameter {
             _ if parameter.is_error() => error.to_string(),
             _ if missing == Missing::Parameter(&parameter.name) => "NULL".to_string(),
-            _ => parameter.valid(),
+            _ => parameter.valid(&function.name),
         })
         .collect();
     format!("{}({})", function.name, arguments.join(", "))
@@ -298,7 +327,8 @@ fn release(parameter: &Parameter) -> String {
         Some("simledger_entries *") => format!("simledger_entries_free({name});"),
         Some("simledger_entry *") => format!("simledger_entry_free({name});"),
         Some("char *") => format!("simledger_string_free({name});"),
-        Some("int64_t" | "size_t") => String::new(),
+        Some("simledger_transaction *") => format!("simledger_transaction_free({name});"),
+        Some("int32_t" | "int64_t" | "size_t" | "double" | "bool") => String::new(),
         other => panic!("say in `release` how {other:?} is ended"),
     }
 }
@@ -321,6 +351,8 @@ fn every_pointer_of_every_function_may_be_null() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (source, binary) = (folder.path().join("program.c"), folder.path().join("program"));
     std::fs::write(&source, program(&functions, &table)).expect("the program is written");
+    let config = folder.path().join("config.yaml");
+    std::fs::write(config, "database: {timeout: 5}").expect("the configuration is written");
 
     // Cargo builds the shared library for this test and puts it beside it. It is found at run time
     // by the name that is recorded in it.
