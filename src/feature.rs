@@ -60,14 +60,14 @@ impl<'a> Feature<'a> {
             return Err(self.too_large("64 bits"));
         }
         let number: f64 = self.json.parse().unwrap_or(f64::NAN);
-        if number.fract() != 0.0 {
-            let message = format!("the value is {}, which is no whole number", excerpt(self.json));
-            return Err(Error::argument("pointer", message));
-        }
         if number.abs() > EXACT_MAX {
             return Err(
                 self.too_large("53 bits, which is what a number with decimals or an exponent may have")
             );
+        }
+        if number.fract() != 0.0 {
+            let message = format!("the value is {}, which is no whole number", excerpt(self.json));
+            return Err(Error::argument("pointer", message));
         }
         #[allow(clippy::cast_possible_truncation)] // Whole, and far from the ends of an i64.
         Ok(number as i64)

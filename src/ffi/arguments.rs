@@ -123,7 +123,8 @@ pub(super) unsafe fn struct_size<T: SelfSized>(target: *const T, name: &str) -> 
     }
     // SAFETY: not NULL, and the first field is a usize.
     let size = unsafe { target.cast::<usize>().read() };
-    if (T::MIN..=STRUCT_SIZE_MAX).contains(&size) {
+    // In an array each begins where the one before ends.
+    if (T::MIN..=STRUCT_SIZE_MAX).contains(&size) && size.is_multiple_of(align_of::<T>()) {
         return Ok(size);
     }
     let message = format!(

@@ -22,7 +22,7 @@ static inline void check_every_call(simledger_ledger *ledger, simledger_status e
     entries = GARBAGE_POINTER(simledger_entries);                                                  \
     CHECK_FAILS(expected, NULL, NULL, call);                                                       \
     CHECK(entries == NULL)
-#define CHECK_TEXT(call)                                                                           \
+#define CHECK_OWNED_TEXT(call)                                                                     \
     text = GARBAGE_POINTER(char);                                                                  \
     size = 77;                                                                                     \
     CHECK_FAILS(expected, NULL, NULL, call);                                                       \
@@ -54,35 +54,35 @@ static inline void check_every_call(simledger_ledger *ledger, simledger_status e
     CHECK_FAILS(expected, NULL, NULL, simledger_reindex(ledger, &error));
     CHECK_FAILS(expected, NULL, NULL, simledger_optimize(ledger, &error));
     CHECK_NUMBER(simledger_vacuum(ledger, SIMLEDGER_VACUUM_FULL, &number, &error));
-    CHECK_TEXT(simledger_integrity_check(ledger, 1, NULL, NULL, &text, &size, &error));
+    CHECK_OWNED_TEXT(simledger_integrity_check(ledger, 1, NULL, NULL, &text, &size, &error));
     CHECK_REAL(simledger_cache_age(ledger, &real, &error));
     CHECK_FAILS(expected, NULL, NULL, simledger_release_connections(ledger, &error));
     CHECK_FAILS(expected, NULL, NULL, simledger_interrupt(ledger, &error));
     CHECK_FAILS(expected, NULL, NULL,
                 simledger_option_set(ledger, "timeout", NUL_TERMINATED, "1", 1, &error));
-    CHECK_TEXT(simledger_option_get(ledger, "timeout", NUL_TERMINATED, &text, &size, &error));
+    CHECK_OWNED_TEXT(simledger_option_get(ledger, "timeout", NUL_TERMINATED, &text, &size, &error));
 
     simledger_query *query = simledger_query_new();
     CHECK_ENTRIES(simledger_query_run(ledger, query, &entries, &error));
     CHECK_ENTRIES(simledger_query_poll(ledger, query, 0, &entries, &error));
-    CHECK_TEXT(simledger_query_plan(ledger, query, &text, &size, &error));
+    CHECK_OWNED_TEXT(simledger_query_plan(ledger, query, &text, &size, &error));
     simledger_query_free(query);
-    CHECK_TEXT(
+    CHECK_OWNED_TEXT(
         simledger_sql(ledger, "SELECT 1", NUL_TERMINATED, NULL, 0, 1, &text, &size, &error));
     simledger_transaction *transaction = GARBAGE_POINTER(simledger_transaction);
     CHECK_FAILS(expected, NULL, NULL, simledger_transaction_begin(ledger, &transaction, &error));
     CHECK(transaction == NULL);
 
-    CHECK_TEXT(simledger_metrics_prometheus(ledger, &text, &size, &error));
+    CHECK_OWNED_TEXT(simledger_metrics_prometheus(ledger, &text, &size, &error));
     CHECK_REAL(simledger_metric_get(ledger, "entries", NUL_TERMINATED, &real, &error));
     int32_t level = 77;
-    CHECK_TEXT(simledger_log_next(ledger, &level, &text, &size, &error));
+    CHECK_OWNED_TEXT(simledger_log_next(ledger, &level, &text, &size, &error));
     CHECK(level == 0);
-    CHECK_TEXT(simledger_metrics_json(ledger, &text, &size, &error));
+    CHECK_OWNED_TEXT(simledger_metrics_json(ledger, &text, &size, &error));
     CHECK_FAILS(expected, NULL, NULL, simledger_close(ledger, &error));
 #undef CHECK_NUMBER
 #undef CHECK_ENTRIES
-#undef CHECK_TEXT
+#undef CHECK_OWNED_TEXT
 #undef CHECK_REAL
 }
 

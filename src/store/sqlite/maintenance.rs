@@ -1,6 +1,7 @@
 //! What keeps a file in order: checkpoints, indexes, space, and whether all is as it should be.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rusqlite::Connection;
 
@@ -124,12 +125,14 @@ impl Report {
     fn tell(&self, part: f64) -> Result<()> {
         call::check()?;
         match &self.progress {
-            Some(progress) if !progress(part) => {
-                Err(Error::new(Status::Interrupted, "the progress callback ended the check"))
-            }
+            Some(progress) if !progress(part) => Err(ended_by_callback()),
             _ => Ok(()),
         }
     }
+}
+
+fn ended_by_callback() -> Error {
+    Error::new(Status::Interrupted, "the progress callback ended the check")
 }
 
 fn sqlite_check(connection: &Connection, report: &mut Report) -> Result<()> {
@@ -141,9 +144,11 @@ fn sqlite_check(connection: &Connection, report: &mut Report) -> Result<()> {
         }
     }
     report.tell(0.0)?;
+    let ended = Arc::new(AtomicBool::new(false));
     let put_back = PutBack(connection);
     if let Some(progress) = report.progress.clone() {
         let (mut ops, rows, mut told) = (0i64, report.rows.max(1), 0.0);
+        let ended = Arc::clone(&ended);
         let look = move || {
             ops += i64::from(OPS_BETWEEN_LOOKS);
             #[allow(clippy::cast_precision_loss)] // An estimate.
@@ -152,7 +157,10 @@ fn sqlite_check(connection: &Connection, report: &mut Report) -> Result<()> {
             if news {
                 told = part;
             }
-            call::should_stop() || (news && !progress(part))
+            if news && !progress(part) {
+                ended.store(true, Ordering::Relaxed);
+            }
+            call::should_stop() || ended.load(Ordering::Relaxed)
         };
         connection.progress_handler(OPS_BETWEEN_LOOKS, Some(look)).map_err(|error| translate(&error))?;
     }
@@ -161,7 +169,9 @@ fn sqlite_check(connection: &Connection, report: &mut Report) -> Result<()> {
         connection.prepare(&format!("PRAGMA integrity_check({most})")).map_err(|error| translate(&error))?;
     let found = statement.query_map([], |row| row.get::<_, String>(0)).map_err(|error| translate(&error))?;
     for finding in found {
-        let finding = finding.map_err(|error| translate(&error))?;
+        let finding = finding.map_err(|error| {
+            if ended.load(Ordering::Relaxed) { ended_by_callback() } else { translate(&error) }
+        })?;
         if finding != "ok" {
             report.add(finding);
         }
