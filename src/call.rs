@@ -270,7 +270,13 @@ pub(crate) fn pause(attempt: u32) -> bool {
     // Each RandomState has keys of its own: the standard library's source of random numbers.
     let random = RandomState::new().hash_one(attempt) >> 32;
     let part = u32::try_from(random % 512).unwrap_or(0) + 512;
-    park((most * part / 1024).min(left));
+    let time = (most * part / 1024).min(left);
+    // What is short need not be interrupted.
+    if time <= Duration::from_millis(1) {
+        std::thread::sleep(time)
+    } else {
+        park(time)
+    }
     true
 }
 

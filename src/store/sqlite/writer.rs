@@ -340,10 +340,10 @@ impl Deletion {
             Deletion::BeforeTimestamp(timestamp) => (
                 "SELECT id FROM ledger WHERE timestamp < ?1 ORDER BY timestamp LIMIT ?2",
                 Value::Real(timestamp),
-                Some(timestamp),
+                Value::Real(timestamp),
             ),
             Deletion::BeforeId(id) => {
-                ("SELECT id FROM ledger WHERE id < ?1 ORDER BY id LIMIT ?2", Value::Integer(id), None)
+                ("SELECT id FROM ledger WHERE id < ?1 ORDER BY id LIMIT ?2", Value::Integer(id), Value::Null)
             }
         };
         let ids = connection
@@ -354,13 +354,11 @@ impl Deletion {
             return Ok(Some(0));
         };
         let before = connection.total_changes();
-        connection
-            .prepare_cached(
-                "INSERT INTO simledger_retention VALUES (1, ?1, ?2) ON CONFLICT (singleton) DO UPDATE SET
-                 deleted_through = max(deleted_through, ?1),
-                 cutoff_timestamp = max(coalesce(cutoff_timestamp, ?2), coalesce(?2, cutoff_timestamp))",
-            )?
-            .execute(params![largest, cutoff])?;
+        let raise = "INSERT INTO simledger_retention VALUES (1, ?1, ?2) ON CONFLICT (singleton) DO UPDATE SET
+                     deleted_through = max(deleted_through, ?1),
+                     cutoff_timestamp = max(coalesce(cutoff_timestamp, ?2), coalesce(?2, cutoff_timestamp))";
+        let mut raise = connection.prepare_cached(raise)?;
+        raise.execute([&Value::Integer(*largest), &cutoff])?;
         let mut delete = connection.prepare_cached("DELETE FROM ledger WHERE id = ?1")?;
         for id in &ids {
             hooks::point("writer.delete");
