@@ -21,6 +21,7 @@
  *     In: a pointer and a length in bytes, or SIMLEDGER_NUL_TERMINATED as length; UTF-8, lent for the
  *     call. A length above PTRDIFF_MAX is INVALID_ARGUMENT before a byte is read. Out: borrowed from
  *     what gave them, with a NUL behind them, and their length where you ask for it.
+ *     What is yours until simledger_string_free you may also change.
  *
  * NULL
  *     For a required pointer it is INVALID_ARGUMENT with the argument's name, and so are numbers out
@@ -1167,6 +1168,22 @@ simledger_status simledger_features_set_numbers(simledger_features *features,
                                                 const double *values,
                                                 size_t len,
                                                 simledger_error **error);
+
+/**
+ * Sets a key to an array of whole numbers, such as ids. A key that is set already gets the new
+ * value.
+ *
+ * - `key`: UTF-8, lent for the call, `key_len` bytes long or `SIMLEDGER_NUL_TERMINATED`.
+ * - `values`: `len` numbers, lent for the call; may be NULL if `len` is 0.
+ *
+ * Returns OK; INVALID_ARGUMENT; INTERNAL.
+ */
+simledger_status simledger_features_set_integers(simledger_features *features,
+                                                 const char *key,
+                                                 size_t key_len,
+                                                 const int64_t *values,
+                                                 size_t len,
+                                                 simledger_error **error);
 
 /**
  * What is new: the entries above `last_seen_id`, in the order of their ids. The next poll goes on

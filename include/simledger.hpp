@@ -408,6 +408,13 @@ class Features {
     Features &set(std::string_view key, const std::vector<double> &values) {
         return set(key, values.data(), values.size());
     }
+    /* Whole numbers, such as ids. Of another name, so that `{1, 2}` is a list of doubles. */
+    Features &set_integers(std::string_view key, const std::int64_t *values, std::size_t len) {
+        return set_with(&simledger_features_set_integers, key, values, len);
+    }
+    Features &set_integers(std::string_view key, const std::vector<std::int64_t> &values) {
+        return set_integers(key, values.data(), values.size());
+    }
     /* Sets a key to any JSON: an object or an array inside, null. */
     Features &set_json(std::string_view key, std::string_view json) {
         return set_with(&simledger_features_set_json, key, detail::text(json), json.size());
@@ -1156,11 +1163,12 @@ class Ledger {
                     const std::function<bool(double part)> &progress = nullptr) const {
         detail::Progress receiver(progress);
         std::string lines;
+        std::size_t count = 0;
         try {
             lines = text([&](char **findings, std::size_t *len, simledger_error **error) {
                 const simledger_status status = simledger_integrity_check(
                     handle_, findings_max, progress ? &detail::Progress::receive : nullptr,
-                    &receiver, findings, nullptr, error);
+                    &receiver, findings, &count, error);
                 *len = *findings ? std::strlen(*findings) : 0;
                 return status;
             });
@@ -1170,6 +1178,7 @@ class Ledger {
             throw;
         }
         std::vector<std::string> findings;
+        findings.reserve(count);
         for (std::size_t at = 0; at < lines.size();) {
             const std::size_t end = std::min(lines.find('\n', at), lines.size());
             findings.push_back(lines.substr(at, end - at));

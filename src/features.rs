@@ -46,6 +46,12 @@ impl Features {
         self.set(key, value.to_string());
     }
 
+    /// Sets a key to an array of whole numbers.
+    pub fn set_integers(&mut self, key: &str, values: &[i64]) {
+        let values: Vec<String> = values.iter().map(i64::to_string).collect();
+        self.set(key, format!("[{}]", values.join(",")));
+    }
+
     /// Sets a key to a string.
     pub fn set_text(&mut self, key: &str, value: &str) {
         let mut json = Vec::new();
@@ -138,10 +144,11 @@ mod tests {
         features.set_boolean("ok", true);
         features.set_numbers("values", &[1.0, -2.5e300]).unwrap();
         features.set_json("nested", r#" { "a" : [ 1.50 , null ] } "#).unwrap();
+        features.set_integers("ids", &[1, -2, i64::MAX]);
         features.set_number("rate", 910.0).unwrap();
         let expected: serde_json::Value = serde_json::json!({
             "rate": 910.0, "count": i64::MIN, "a \"key\"\n": "x\\y\u{1}é\0", "ok": true,
-            "values": [1.0, -2.5e300], "nested": {"a": [1.5, null]},
+            "values": [1.0, -2.5e300], "ids": [1, -2, i64::MAX], "nested": {"a": [1.5, null]},
         });
         assert_eq!(serde_json::from_str::<serde_json::Value>(features.json()).unwrap(), expected);
         assert!(features.json().starts_with(r#"{"rate":910.0,"count""#), "{}", features.json());

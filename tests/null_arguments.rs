@@ -72,6 +72,7 @@ impl Parameter {
             ("simledger_entry_view *", _) => "&valid.view",
             ("simledger_columns *", _) => "&valid.columns",
             ("double *" | "const double *", "values") => "valid.numbers",
+            ("const int64_t *", "values") => "valid.integers",
             ("simledger_progress_callback", _) => "on_progress",
             ("const char *", "sql") => "\"SELECT 1\"",
             ("const char *", "parameters_json") => "\"[]\"",

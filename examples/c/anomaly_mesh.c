@@ -14,13 +14,10 @@
  * (calls of the ledger), this file (threads, processes, options), evaluation.h. */
 #define _DEFAULT_SOURCE /* MAP_ANONYMOUS, mkdtemp */
 
-#include <dirent.h>
 #include <getopt.h>
-#include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -43,207 +40,172 @@ static const char usage[] =
 
 /* --- Nodes as threads or as processes --------------------------------------------------------- */
 
-struct worker {
-    const struct mesh *mesh;
-    int index;
-    pthread_t thread;
-    pid_t process; /* 0: none, or none any more */
-};
-
-static void end_node(const struct mesh *mesh, int index, bool ok) {
-    struct report *report = &mesh->reports[index];
+static void end_node(struct worker *worker, bool ok) {
     if (!ok)
-        atomic_store(mesh->stop, true);
-    report->ok = ok;
-    atomic_store(&report->ended, true);
+        atomic_store(worker->mesh->stop, true);
+    worker->ok = ok;
+    atomic_store(&worker->ended, true);
 }
 
-static void *run_in_thread(void *argument) {
-    const struct worker *worker = argument;
-    bool ok = run_node(worker->mesh, worker->index, worker->mesh->ledger);
-    end_node(worker->mesh, worker->index, ok);
+static void *run_in_thread(void *worker) {
+    end_node(worker, run_node(worker, ((struct worker *)worker)->mesh->ledger));
     return NULL;
 }
 
 /* In a child process. It opens the ledger itself: a handle cannot be inherited. */
-static void run_in_process(const struct worker *worker) {
-    const struct mesh *mesh = worker->mesh;
-    struct report *report = &mesh->reports[worker->index];
+static void run_in_process(struct worker *worker) {
     simledger_ledger *ledger = NULL;
-    bool ok = open_ledger(mesh->path, &ledger) && run_node(mesh, worker->index, ledger) &&
-              read_cache_metrics(ledger, &report->cache_hits, &report->cache_misses);
-    end_node(mesh, worker->index, close_ledger(ledger) && ok);
+    bool ok = open_ledger(worker->mesh->path, &ledger) && run_node(worker, ledger) &&
+              read_cache_metrics(ledger, &worker->cache_hits, &worker->cache_misses);
+    end_node(worker, close_ledger(ledger) && ok);
 }
 
 static bool start_worker(struct worker *worker) {
-    if (worker->mesh->options->processes) {
-        fflush(NULL); /* or the child would print what is still in the buffers once more */
-        worker->process = fork();
-        if (worker->process == 0) {
-            prctl(PR_SET_PDEATHSIG, SIGKILL); /* nobody is left behind if we are killed */
-            run_in_process(worker);
-            _exit(EXIT_SUCCESS);
-        }
-        return worker->process > 0;
+    if (!worker->mesh->processes)
+        return pthread_create(&worker->thread, NULL, run_in_thread, worker) == 0;
+    fflush(NULL); /* or the child would print what is still in the buffers once more */
+    pid_t process = fork();
+    if (process == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* nobody is left behind if we are killed */
+        run_in_process(worker);
+        _exit(EXIT_SUCCESS);
     }
-    return pthread_create(&worker->thread, NULL, run_in_thread, worker) == 0;
+    worker->process = process;
+    return process > 0;
 }
 
 /* Starts all; how many could be started. */
-static int start_workers(struct worker *workers, const struct mesh *mesh) {
-    for (int i = 0; i < mesh->options->nodes; i++) {
-        workers[i] = (struct worker){.mesh = mesh, .index = i};
-        if (!start_worker(&workers[i])) {
+static int start_workers(const struct mesh *mesh) {
+    for (int i = 0; i < mesh->nodes; i++) {
+        struct worker *worker = &mesh->workers[i];
+        worker->mesh = mesh;
+        worker->index = i;
+        snprintf(worker->name, sizeof worker->name, "node-%02d", i);
+        if (!start_worker(worker)) {
             perror("a node could not be started");
             atomic_store(mesh->stop, true);
             return i;
         }
     }
-    return mesh->options->nodes;
+    return mesh->nodes;
 }
 
-/* A process that was killed could not say so itself. */
-static void reap(struct worker *worker) {
+static bool has_ended(struct worker *worker) {
     if (worker->process > 0 && waitpid(worker->process, NULL, WNOHANG) == worker->process) {
         worker->process = 0;
-        if (!atomic_load(&worker->mesh->reports[worker->index].ended)) {
-            fprintf(stderr, "the process of node %d died\n", worker->index);
-            end_node(worker->mesh, worker->index, false);
+        if (!atomic_load(&worker->ended)) { /* it was killed, and could not say so itself */
+            fprintf(stderr, "the process of %s died\n", worker->name);
+            end_node(worker, false);
         }
     }
+    return worker->process == 0 && atomic_load(&worker->ended);
 }
 
-static bool all_ended(struct worker *workers, int count) {
+static bool all_ended(const struct mesh *mesh, int count) {
     bool ended = true;
-    for (int i = 0; i < count; i++) {
-        reap(&workers[i]);
-        const struct report *report = &workers[i].mesh->reports[i];
-        ended = ended && workers[i].process == 0 && atomic_load(&report->ended);
-    }
+    for (int i = 0; i < count; i++)
+        ended = has_ended(&mesh->workers[i]) && ended;
     return ended;
 }
 
-/* Follows the run as anybody can: by polling the ledger. */
-struct follower {
-    simledger_ledger *ledger;
-    int64_t last_seen;
-    double time; /* of the simulation */
-};
-
-static void show_progress(struct follower *follower, const struct mesh *mesh) {
+/* Follows the run as anybody can: by what is in the ledger. */
+static void show_progress(const struct mesh *mesh) {
     simledger_error *error = NULL;
-    simledger_entries *fresh = NULL;
-    if (!succeeded(simledger_poll_since(follower->ledger, follower->last_seen, SIMLEDGER_NO_LIMIT,
-                                        &fresh, &error),
-                   &error, "progress")) {
-        return;
+    simledger_entries *newest = NULL;
+    simledger_query *query = simledger_query_new();
+    if (succeeded(simledger_query_set_order(query, SIMLEDGER_ORDER_TIME_DESCENDING, &error) ||
+                      simledger_query_set_limit(query, 1, &error) ||
+                      simledger_query_run(mesh->ledger, query, &newest, &error),
+                  &error, "progress")) {
+        double time = simledger_entry_timestamp(simledger_entries_get(newest, 0));
+        bool terminal = isatty(STDOUT_FILENO);
+        printf("%sstep %2ld of %ld, %6" PRId64 " entries%s", terminal ? "\r" : "",
+               (long)time / STEP_READINGS + 1, mesh->steps, simledger_entries_position(newest),
+               terminal ? "" : "\n");
+        fflush(stdout);
     }
-    for (size_t i = 0; i < simledger_entries_len(fresh); i++) {
-        double time = simledger_entry_timestamp(simledger_entries_get(fresh, i));
-        follower->time = fmax(follower->time, time);
-    }
-    follower->last_seen = simledger_entries_position(fresh);
-    simledger_entries_free(fresh);
-    bool terminal = isatty(STDOUT_FILENO);
-    printf("%sstep %2ld of %ld, %6" PRId64 " entries%s", terminal ? "\r" : "",
-           (long)follower->time / STEP_READINGS + 1, mesh->steps, follower->last_seen,
-           terminal ? "" : "\n");
-    fflush(stdout);
+    simledger_entries_free(newest);
+    simledger_query_free(query);
 }
 
-/* Whether all did what they should. `ledger` is NULL if it could not be opened. */
-static bool wait_for_workers(struct worker *workers, int count, simledger_ledger *ledger) {
-    struct follower follower = {.ledger = ledger};
-    for (int naps = 1; !all_ended(workers, count); naps++) {
+/* Whether all did what they should. */
+static bool wait_for_workers(const struct mesh *mesh, int count) {
+    for (int naps = 1; !all_ended(mesh, count); naps++) {
         nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
-        if (ledger && naps % 50 == 0)
-            show_progress(&follower, workers[0].mesh);
+        if (mesh->ledger && naps % 50 == 0)
+            show_progress(mesh);
     }
     if (isatty(STDOUT_FILENO))
         printf("\n");
-    bool ok = true;
+    bool ok = count == mesh->nodes;
     for (int i = 0; i < count; i++) {
-        ok = ok && workers[i].mesh->reports[i].ok;
-        if (!workers[i].mesh->options->processes)
-            pthread_join(workers[i].thread, NULL);
+        ok = ok && mesh->workers[i].ok;
+        if (!mesh->processes)
+            pthread_join(mesh->workers[i].thread, NULL);
     }
     return ok;
 }
 
 /* --- The run ---------------------------------------------------------------------------------- */
 
-static bool print_calls(const struct mesh *mesh, simledger_ledger *ledger) {
-    int64_t hits = 0, misses = 0;
-    if (!read_cache_metrics(ledger, &hits, &misses))
+static bool print_calls(const struct mesh *mesh) {
+    double hits = 0, misses = 0;
+    if (!read_cache_metrics(mesh->ledger, &hits, &misses))
         return false;
     struct latency append = {.count = 0}, poll = {.count = 0}, get = {.count = 0};
-    for (int i = 0; i < mesh->options->nodes; i++) {
-        const struct report *report = &mesh->reports[i];
-        latency_merge(&append, &report->append);
-        latency_merge(&poll, &report->poll);
-        latency_merge(&get, &report->get);
-        hits += report->cache_hits;
-        misses += report->cache_misses;
+    for (int i = 0; i < mesh->nodes; i++) {
+        const struct worker *worker = &mesh->workers[i];
+        latency_merge(&append, &worker->append);
+        latency_merge(&poll, &worker->poll);
+        latency_merge(&get, &worker->get);
+        hits += worker->cache_hits;
+        misses += worker->cache_misses;
     }
     latency_print(&append, "append");
-    latency_print(&poll, "poll_since");
+    latency_print(&poll, "query_poll");
     latency_print(&get, "get_by_id");
-    printf("%-10s %9" PRId64 " hits, %" PRId64 " misses\n", "cache", hits, misses);
+    printf("%-10s %9.0f hits, %.0f misses\n", "cache", hits, misses);
     return true;
 }
 
 static bool run_mesh(struct mesh *mesh) {
-    bool processes = mesh->options->processes;
     uint64_t start = now_ns();
-    struct worker workers[NODES_MAX];
-    int started = 0;
     /* Processes come first: a process must not fork while it has a ledger open that the child
      * opens. */
-    if (processes)
-        started = start_workers(workers, mesh);
+    int started = mesh->processes ? start_workers(mesh) : 0;
     bool ok = open_ledger(mesh->path, &mesh->ledger);
-    if (ok && !processes)
-        started = start_workers(workers, mesh);
     if (!ok)
         atomic_store(mesh->stop, true);
-    ok = wait_for_workers(workers, started, mesh->ledger) && ok && started == mesh->options->nodes;
-    if (ok) {
-        printf("%d %s, %ld readings, %.1f s\n", started, processes ? "processes" : "threads",
+    else if (!mesh->processes)
+        started = start_workers(mesh);
+    if (wait_for_workers(mesh, started) && ok) {
+        printf("%d %s, %ld readings, %.1f s\n", started, mesh->processes ? "processes" : "threads",
                mesh->readings.len, (double)(now_ns() - start) / 1e9);
-        ok = print_calls(mesh, mesh->ledger) && evaluate(mesh, mesh->ledger, F1_MIN);
+        ok = print_calls(mesh) && evaluate(mesh, F1_MIN);
+    } else {
+        ok = false;
     }
     return close_ledger(mesh->ledger) && ok;
 }
 
-/* Memory that the nodes share with us, also those that are processes. */
-static bool run_with_reports(struct mesh *mesh) {
-    size_t bytes = (size_t)mesh->options->nodes * sizeof *mesh->reports + sizeof *mesh->stop;
+/* With memory that the nodes share with us, also those that are processes. */
+static bool run_with_workers(struct mesh *mesh) {
+    size_t bytes = (size_t)mesh->nodes * sizeof *mesh->workers + sizeof *mesh->stop;
     void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) {
-        perror("memory for the reports");
+        perror("memory for the nodes");
         return false;
     }
-    mesh->reports = memory;
-    mesh->stop = (atomic_bool *)(mesh->reports + mesh->options->nodes);
+    mesh->workers = memory;
+    mesh->stop = (atomic_bool *)(mesh->workers + mesh->nodes);
     bool ok = run_mesh(mesh);
     munmap(memory, bytes);
     return ok;
 }
 
-static void remove_directory(const char *path) {
-    DIR *directory = opendir(path);
-    if (directory) {
-        for (struct dirent *file; (file = readdir(directory));) {
-            unlinkat(dirfd(directory), file->d_name, 0); /* "." and ".." are refused */
-        }
-        closedir(directory);
-    }
-    if (rmdir(path) != 0)
-        perror(path);
-}
-
 /* With a ledger in a temporary directory, since SQLite puts files of its own beside it. */
 static bool run_in_temporary_directory(struct mesh *mesh) {
+    static const char *const files[] = {"mesh.db", "mesh.db-wal", "mesh.db-shm"};
     const char *parent = getenv("TMPDIR");
     char directory[4096], path[4096 + 16];
     snprintf(directory, sizeof directory, "%s/anomaly_mesh.XXXXXX", parent ? parent : "/tmp");
@@ -251,22 +213,26 @@ static bool run_in_temporary_directory(struct mesh *mesh) {
         perror(directory);
         return false;
     }
-    snprintf(path, sizeof path, "%s/mesh.db", directory);
+    snprintf(path, sizeof path, "%s/%s", directory, files[0]);
     mesh->path = path;
-    bool ok = run_with_reports(mesh);
-    remove_directory(directory);
+    bool ok = run_with_workers(mesh);
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        snprintf(path, sizeof path, "%s/%s", directory, files[i]);
+        unlink(path);
+    }
+    if (rmdir(directory) != 0)
+        perror(directory);
     return ok;
 }
 
-static bool run(const struct options *options) {
-    struct mesh mesh = {.options = options, .path = options->ledger};
-    bool ok = readings_load(&mesh.readings, options->data);
+static bool run(struct mesh *mesh) {
+    bool ok = readings_load(&mesh->readings, mesh->data);
     if (ok) {
-        readings_deal(&mesh.readings, options->nodes, options->seed);
-        mesh.steps = (mesh.readings.len + STEP_READINGS - 1) / STEP_READINGS;
-        ok = options->ledger ? run_with_reports(&mesh) : run_in_temporary_directory(&mesh);
+        readings_deal(&mesh->readings, mesh->nodes, mesh->seed);
+        mesh->steps = (mesh->readings.len + STEP_READINGS - 1) / STEP_READINGS;
+        ok = mesh->path ? run_with_workers(mesh) : run_in_temporary_directory(mesh);
     }
-    readings_free(&mesh.readings);
+    readings_free(&mesh->readings);
     return ok;
 }
 
@@ -286,27 +252,27 @@ int main(int argc, char **argv) {
                                           {"ledger", required_argument, NULL, 'l'},
                                           {"help", no_argument, NULL, 'h'},
                                           {NULL, 0, NULL, 0}};
-    struct options options = {.nodes = 16, .seed = 1, .data = "examples/data/shuttle.csv"};
+    struct mesh mesh = {.nodes = 16, .seed = 1, .data = "examples/data/shuttle.csv"};
     unsigned long long number = 0;
     bool valid = true;
     for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;) {
         switch (option) {
         case 'n':
             valid = valid && parse_number(optarg, NODES_MAX, &number) && number > 0;
-            options.nodes = (int)number;
+            mesh.nodes = (int)number;
             break;
         case 'p':
-            options.processes = true;
+            mesh.processes = true;
             break;
         case 's':
             valid = valid && parse_number(optarg, UINT64_MAX, &number);
-            options.seed = number;
+            mesh.seed = number;
             break;
         case 'd':
-            options.data = optarg;
+            mesh.data = optarg;
             break;
         case 'l':
-            options.ledger = optarg;
+            mesh.path = optarg;
             break;
         case 'h':
             fputs(usage, stdout);
@@ -319,9 +285,9 @@ int main(int argc, char **argv) {
         fputs(usage, stderr);
         return EXIT_FAILURE;
     }
-    if (options.ledger && access(options.ledger, F_OK) == 0) {
-        fprintf(stderr, "%s: there is a file already\n", options.ledger);
+    if (mesh.path && access(mesh.path, F_OK) == 0) {
+        fprintf(stderr, "%s: there is a file already\n", mesh.path);
         return EXIT_FAILURE;
     }
-    return run(&options) ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run(&mesh) ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -34,44 +34,23 @@ static inline bool readings_parse_line(const char *line, struct reading *reading
     return *line == '0' || *line == '1';
 }
 
-/* Adds one at the end; false if there is no memory. */
-static inline bool readings_push(struct readings *readings, long *capacity,
-                                 const struct reading *reading) {
-    if (readings->len == *capacity) {
-        long larger = *capacity ? 2 * *capacity : 1024;
-        void *items = realloc(readings->items, (size_t)larger * sizeof *reading);
-        if (!items)
+/* Adds what a line says; if it cannot, tells why. */
+static inline bool readings_add(struct readings *readings, const char *line, const char *path) {
+    long len = readings->len;
+    if ((len & (len - 1)) == 0) { /* 0 or a power of two: there is no room left */
+        void *items = realloc(readings->items, (size_t)(2 * len + 1) * sizeof *readings->items);
+        if (!items) {
+            perror(path);
             return false;
+        }
         readings->items = items;
-        *capacity = larger;
     }
-    readings->items[readings->len++] = *reading;
-    return true;
-}
-
-static inline bool readings_parse(struct readings *readings, FILE *file, const char *path) {
-    char line[512];
-    long capacity = 0;
-    if (!fgets(line, sizeof line, file)) { /* the header */
-        fprintf(stderr, "%s: empty or not readable\n", path);
+    if (!readings_parse_line(line, &readings->items[len])) {
+        fprintf(stderr, "%s:%ld: not %d numbers and a label of 0 or 1: %s", path, len + 2, FEATURES,
+                line);
         return false;
     }
-    while (fgets(line, sizeof line, file)) {
-        struct reading reading = {.owner = 0};
-        if (!readings_parse_line(line, &reading)) {
-            fprintf(stderr, "%s:%ld: not %d numbers and a label of 0 or 1: %s", path,
-                    readings->len + 2, FEATURES, line);
-            return false;
-        }
-        if (!readings_push(readings, &capacity, &reading)) {
-            fprintf(stderr, "%s: no memory after %ld readings\n", path, readings->len);
-            return false;
-        }
-    }
-    if (ferror(file) || readings->len == 0) {
-        fprintf(stderr, "%s: no readings, or an error while reading them\n", path);
-        return false;
-    }
+    readings->len++;
     return true;
 }
 
@@ -82,9 +61,16 @@ static inline bool readings_load(struct readings *readings, const char *path) {
         fprintf(stderr, "%s: %s (--data names the readings)\n", path, strerror(errno));
         return false;
     }
-    bool loaded = readings_parse(readings, file, path);
+    char line[512];
+    bool ok = true;
+    for (bool header = true; ok && fgets(line, sizeof line, file); header = false)
+        ok = header || readings_add(readings, line, path);
+    if (ok && (ferror(file) || readings->len == 0)) {
+        fprintf(stderr, "%s: no readings, or an error while reading them\n", path);
+        ok = false;
+    }
     fclose(file);
-    return loaded;
+    return ok;
 }
 
 /* SplitMix64 (G. L. Steele, D. Lea, C. H. Flood, "Fast splittable pseudorandom number generators",

@@ -18,7 +18,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
@@ -174,37 +173,24 @@ class Processes : public Workers {
     std::vector<pid_t> processes_;
 };
 
-// Follows the run as anybody can: by polling the ledger.
-class Follower {
-  public:
-    explicit Follower(const simledger::Ledger &ledger) : ledger_(ledger) {}
-
-    void show_progress(const Mesh &mesh) {
-        const simledger::Entries fresh = ledger_.poll_since(last_seen_);
-        for (const auto &entry : fresh)
-            time_ = std::max(time_, entry.timestamp());
-        last_seen_ = fresh.position();
-        const bool terminal = isatty(STDOUT_FILENO);
-        std::cout << (terminal ? "\r" : "") << "step " << std::setw(2)
-                  << static_cast<long>(time_) / step_readings + 1 << " of " << mesh.steps() << ", "
-                  << std::setw(6) << last_seen_ << " entries" << (terminal ? "" : "\n")
-                  << std::flush;
-    }
-
-  private:
-    const simledger::Ledger &ledger_;
-    std::int64_t last_seen_ = 0;
-    double time_ = 0; // of the simulation
-};
+// Follows the run as anybody can: the newest entry by its time says how far the simulation is.
+void show_progress(const Mesh &mesh, const simledger::Ledger &ledger) {
+    const simledger::Entries newest =
+        ledger.query(simledger::Query().order(simledger::Order::time_descending).limit(1));
+    const bool terminal = isatty(STDOUT_FILENO);
+    std::cout << (terminal ? "\r" : "") << "step " << std::setw(2)
+              << static_cast<long>(newest[0].timestamp()) / step_readings + 1 << " of "
+              << mesh.steps() << ", " << std::setw(6) << newest.position() << " entries"
+              << (terminal ? "" : "\n") << std::flush;
+}
 
 // Throws unless all nodes did what they should.
 void wait_for(Workers &workers, const Mesh &mesh, const simledger::Ledger &ledger) {
     using namespace std::chrono_literals;
-    Follower follower(ledger);
     for (int naps = 1; !workers.ended(); naps++) {
         std::this_thread::sleep_for(10ms);
         if (naps % 50 == 0)
-            follower.show_progress(mesh);
+            show_progress(mesh, ledger);
     }
     if (isatty(STDOUT_FILENO))
         std::cout << '\n';

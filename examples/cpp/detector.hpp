@@ -20,27 +20,25 @@
 
 class Detector {
   public:
-    double distance(const Features &features) const {
+    double distance(const Values &values) const {
         double sum = 0;
-        for (std::size_t i = 0; i < features.size(); i++) {
-            const double z = (features[i] - mean_[i]) / deviation(i);
+        for (std::size_t i = 0; i < values.size(); i++) {
+            const double z = (values[i] - mean_[i]) / deviation(i);
             sum += z * z;
         }
         return sum;
     }
 
-    bool is_anomalous(const Features &features) const {
-        return distance(features) > normal_distance_max;
-    }
+    bool is_anomalous(const Values &values) const { return distance(values) > normal_distance_max; }
 
     // Until then it knows too little to judge.
     bool can_judge() const { return readings_ >= 32; }
 
-    void learn(const Features &features) {
+    void learn(const Values &values) {
         const bool cut_off = can_judge();
         readings_++;
-        for (std::size_t i = 0; i < features.size(); i++) {
-            double difference = features[i] - mean_[i];
+        for (std::size_t i = 0; i < values.size(); i++) {
+            double difference = values[i] - mean_[i];
             const double farthest = 3 * deviation(i);
             if (cut_off)
                 difference = std::clamp(difference, -farthest, farthest);
@@ -66,6 +64,6 @@ class Detector {
     }
 
     int readings_ = 0;
-    Features mean_{};
-    Features variance_{};
+    Values mean_{};
+    Values variance_{};
 };

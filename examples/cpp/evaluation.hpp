@@ -5,13 +5,12 @@
 #include <iomanip>
 #include <iostream>
 #include <map>
+#include <optional>
 #include <stdexcept>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "mesh.hpp"
-#include "messages.hpp"
 #include "simledger.hpp"
 
 // A signature and what became of it.
@@ -22,9 +21,9 @@ struct Finding {
 };
 using Findings = std::map<std::int64_t, Finding>; // by the id of the entry
 
-inline void count_votes(Findings &findings, std::string_view features, const std::string &list,
+inline void count_votes(Findings &findings, const std::optional<std::vector<double>> &ids,
                         int confirmed) {
-    for (const double id : read_list(features, list)) {
+    for (const double id : ids.value()) {
         Finding &finding = findings.at(static_cast<std::int64_t>(id));
         finding.confirmed += confirmed;
         finding.voted++;
@@ -35,12 +34,12 @@ inline void count_votes(Findings &findings, std::string_view features, const std
 inline Findings tally(const simledger::Entries &entries) {
     Findings findings;
     for (const auto &entry : entries) {
-        const std::string_view features = entry.features_json();
-        if (is_kind(features, "signature")) {
+        const auto kind = entry.feature_text("/kind");
+        if (kind == "signature") {
             findings[entry.id()] = {static_cast<std::size_t>(entry.timestamp())};
-        } else if (is_kind(features, "votes")) {
-            count_votes(findings, features, "confirm", 1);
-            count_votes(findings, features, "reject", 0);
+        } else if (kind == "votes") {
+            count_votes(findings, entry.feature_numbers("/confirm"), 1);
+            count_votes(findings, entry.feature_numbers("/reject"), 0);
         }
     }
     return findings;

@@ -3,7 +3,6 @@
 
 #include <atomic>
 #include <cstdint>
-#include <cstdlib>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -65,12 +64,8 @@ struct CacheUse {
     std::int64_t misses = 0;
 
     static CacheUse of(const simledger::Ledger &ledger) {
-        const std::string metrics = ledger.metrics_json();
-        const auto number = [&](const std::string &name) {
-            const std::size_t at = metrics.find('"' + name + "\":");
-            return at == std::string::npos ? 0 : std::atoll(&metrics[at + name.size() + 3]);
-        };
-        return {number("entry_cache_hits"), number("entry_cache_misses")};
+        return {static_cast<std::int64_t>(ledger.metric("entry_cache_hits").value()),
+                static_cast<std::int64_t>(ledger.metric("entry_cache_misses").value())};
     }
 };
 

@@ -7,7 +7,6 @@
 #include <deque>
 #include <stdexcept>
 #include <string>
-#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -42,25 +41,29 @@ class Node {
             const Reading &reading = mesh_.readings[static_cast<std::size_t>(at)];
             if (reading.owner != index_)
                 continue;
-            watch(reading.features, static_cast<double>(at));
+            watch(reading.values, static_cast<double>(at));
             poll();
         }
         // Readings have whole seconds: no two entries of a node have the same time.
-        append(static_cast<double>(end) - 0.5, write_done(step), 1);
+        append(static_cast<double>(end) - 0.5, message("done").set("step", step), 1);
         wait_for(done_seen_, (step + 1) * mesh_.options.nodes);
-        append(static_cast<double>(end) - 0.25, vote(step, static_cast<double>(end)), 1);
+        vote(step, static_cast<double>(end));
     }
 
     // Looks at a reading, reports it if it is anomalous, and learns from it.
-    void watch(const Features &features, double time) {
-        const double distance = detector_.distance(features);
-        const bool anomalous = detector_.can_judge() && detector_.is_anomalous(features);
-        detector_.learn(features);
+    void watch(const Values &values, double time) {
+        const double distance = detector_.distance(values);
+        const bool anomalous = detector_.can_judge() && detector_.is_anomalous(values);
+        detector_.learn(values);
         if (anomalous)
-            append(time, write_signature(features, distance), Detector::confidence(distance));
+            append(time,
+                   message("signature")
+                       .set("distance", distance)
+                       .set("values", values.data(), values.size()),
+                   Detector::confidence(distance));
     }
 
-    void append(double time, const std::string &features, double confidence) {
+    void append(double time, const simledger::Features &features, double confidence) {
         report_.append.measure([&] { return ledger_.append({time, name_, features, confidence}); });
     }
 
@@ -75,13 +78,11 @@ class Node {
     }
 
     void receive(simledger::EntryView entry) {
-        const std::string_view features = entry.features_json();
-        if (is_kind(features, "signature") && entry.node_id() != name_)
+        const auto kind = entry.feature_text("/kind");
+        if (kind == "signature" && entry.node_id() != name_)
             pending_.push_back({entry.id(), entry.timestamp()});
-        if (is_kind(features, "done"))
-            done_seen_++;
-        if (is_kind(features, "votes"))
-            votes_seen_++;
+        done_seen_ += kind == "done";
+        votes_seen_ += kind == "votes";
         report_.seen.note(entry.id());
     }
 
@@ -109,7 +110,7 @@ class Node {
     }
 
     // Votes on what the others found before `end`. A node that cannot judge yet abstains.
-    std::string vote(long step, double end) {
+    void vote(long step, double end) {
         std::vector<std::int64_t> confirm, reject;
         for (; !pending_.empty() && pending_.front().time < end; pending_.pop_front()) {
             if (detector_.can_judge()) {
@@ -117,17 +118,20 @@ class Node {
                 (confirms(id) ? confirm : reject).push_back(id);
             }
         }
-        return write_votes(step, confirm, reject);
+        append(end - 0.25,
+               message("votes")
+                   .set("step", step)
+                   .set_integers("confirm", confirm)
+                   .set_integers("reject", reject),
+               1);
     }
 
     bool confirms(std::int64_t id) {
         const auto entry = report_.get.measure([&] { return ledger_.get_by_id(id); });
-        const auto values = read_list(entry.value().features_json(), "values");
-        Features features{};
-        if (values.size() != features.size())
+        Values values{};
+        if (entry.value().feature_numbers("/values", values.data(), values.size()) != values.size())
             throw std::runtime_error("entry " + std::to_string(id) + " has not nine values");
-        std::copy(values.begin(), values.end(), features.begin());
-        return detector_.is_anomalous(features);
+        return detector_.is_anomalous(values);
     }
 
     // Somebody's signature that this node has yet to vote on.

@@ -10,10 +10,10 @@
 #include <string>
 #include <vector>
 
-using Features = std::array<double, 9>;
+using Values = std::array<double, 9>;
 
 struct Reading {
-    Features features{};
+    Values values{};
     bool anomaly = false; // the truth: for scoring only, no node looks at it
     int owner = 0;        // the node that watches it
 };
@@ -22,8 +22,8 @@ inline Reading parse_reading(const std::string &line) {
     std::istringstream in(line);
     Reading reading;
     char comma = ',';
-    for (double &feature : reading.features) {
-        in >> feature >> comma;
+    for (double &value : reading.values) {
+        in >> value >> comma;
         if (comma != ',')
             in.setstate(std::ios::failbit);
     }

@@ -34,6 +34,28 @@ pub(super) unsafe fn text<'a>(pointer: *const c_char, len: usize, name: &str) ->
     })
 }
 
+/// An array that C lends us for the call.
+///
+/// # Safety
+/// `pointer` is NULL, or `len` values can be read there. Nobody changes them during `'a`.
+pub(super) unsafe fn array<'a, T>(
+    pointer: *const T,
+    len: usize,
+    name: &str,
+    len_name: &str,
+) -> Result<&'a [T]> {
+    match (pointer.is_null(), len) {
+        (_, 0) => Ok(&[]),
+        (true, _) => Err(null(name)),
+        (_, len) if len > isize::MAX as usize / size_of::<T>() => {
+            let message = format!("{len_name} is {len}, more than any array can have");
+            Err(Error::argument(len_name, message))
+        }
+        // SAFETY: not NULL, as long as the caller promises, and no longer than an object can be.
+        _ => Ok(unsafe { std::slice::from_raw_parts(pointer, len) }),
+    }
+}
+
 /// Where a result goes. Set to nothing when it is made, so that a failed call leaves nothing there.
 pub(super) struct Out<T> {
     pointer: *mut T,

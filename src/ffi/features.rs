@@ -2,11 +2,11 @@
 
 use std::ffi::c_char;
 
-use super::arguments::{lend_with_nul, null, text};
+use super::arguments::{array, lend_with_nul, null, text};
 use super::guard::{catch, guard};
 use super::own::Owned;
 use super::{simledger_error, simledger_status};
-use crate::error::{Error, Result, Status};
+use crate::error::{Result, Status};
 use crate::features::Features;
 
 /// Makes the JSON text of features from keys and values, with the escapes that are needed: an
@@ -237,17 +237,37 @@ pub unsafe extern "C" fn simledger_features_set_numbers(
     error: *mut *mut simledger_error,
 ) -> simledger_status {
     let work = |features: &mut Features, key: &str| {
-        let values = match (values.is_null(), len) {
-            (_, 0) => &[],
-            (true, _) => return Err(null("values")),
-            (_, len) if len > isize::MAX as usize / size_of::<f64>() => {
-                let message = format!("len is {len}, more than any array can have");
-                return Err(Error::argument("len", message));
-            }
-            // SAFETY: not NULL, and as long as the caller promises.
-            _ => unsafe { std::slice::from_raw_parts(values, len) },
-        };
-        features.set_numbers(key, values)
+        // SAFETY: as the caller promises.
+        features.set_numbers(key, unsafe { array(values, len, "values", "len") }?)
+    };
+    // SAFETY: as the caller promises.
+    unsafe { set(features, (key, key_len), error, work) }
+}
+
+/// Sets a key to an array of whole numbers, such as ids. A key that is set already gets the new
+/// value.
+///
+/// - `key`: UTF-8, lent for the call, `key_len` bytes long or `SIMLEDGER_NUL_TERMINATED`.
+/// - `values`: `len` numbers, lent for the call; may be NULL if `len` is 0.
+///
+/// Returns OK; INVALID_ARGUMENT; INTERNAL.
+///
+/// # Safety
+/// `features` are features that nobody else uses now. `key` is as long as its length says, and
+/// `values` has `len` numbers. `error` is NULL or can be written to.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn simledger_features_set_integers(
+    features: *mut simledger_features,
+    key: *const c_char,
+    key_len: usize,
+    values: *const i64,
+    len: usize,
+    error: *mut *mut simledger_error,
+) -> simledger_status {
+    let work = |features: &mut Features, key: &str| {
+        // SAFETY: as the caller promises.
+        features.set_integers(key, unsafe { array(values, len, "values", "len") }?);
+        Ok(())
     };
     // SAFETY: as the caller promises.
     unsafe { set(features, (key, key_len), error, work) }

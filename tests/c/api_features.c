@@ -154,12 +154,16 @@ static void features_are_made_and_read_back(simledger_ledger *ledger) {
     CHECK_OK(simledger_features_set_text(features, "a \"key\"", 7, "x\\\n\0y", 5, &error));
     CHECK_OK(simledger_features_set_numbers(features, "values", 6, values, 2, &error));
     CHECK_OK(simledger_features_set_numbers(features, "none", 4, NULL, 0, &error));
+    const int64_t ids[] = {1, INT64_MAX};
+    CHECK_OK(simledger_features_set_integers(features, "ids", 3, ids, 2, &error));
+    CHECK_FAILS(SIMLEDGER_INVALID_ARGUMENT, "len", "more than any array",
+                simledger_features_set_integers(features, "ids", 3, ids, SIZE_MAX, &error));
     CHECK_OK(simledger_features_set_json(features, "in", 2, " { \"x\" : 1.50 } ", NUL_TERMINATED,
                                          &error));
     CHECK_OK(simledger_features_set_integer(features, "rate", 4, 1, &error));
     static const char EXPECTED[] = "{\"rate\":1,\"count\":-9223372036854775808,\"ok\":true,\"a "
                                    "\\\"key\\\"\":\"x\\\\\\n\\u0000y\","
-                                   "\"values\":[1.0,2.5],\"none\":[],\"in\":{\"x\":1.50}}";
+                                   "\"values\":[1.0,2.5],\"none\":[],\"ids\":[1,9223372036854775807],\"in\":{\"x\":1.50}}";
     size_t len = 0;
     const char *json = simledger_features_json(features, &len);
     CHECK(len == strlen(EXPECTED));

@@ -47,6 +47,8 @@ void values_of_all_types_are_written() {
     CHECK(features.json() == R"({"yes":true,"no":false,"literal":"a \"b\"\n","string":"x\\y",)"
                              R"("view":"ab","nothing":""})");
     const double values[] = {1, -2.5};
+    features.clear().set_integers("ids", {1, INT64_MAX}).set_integers("none", nullptr, 0);
+    CHECK(features.json() == R"({"ids":[1,9223372036854775807],"none":[]})");
     features.clear().set("pointer", values, 2).set("none", nullptr, 0).set("list", {1.0, 2.5});
     features.set("vector", std::vector<double>{3}).set_json("json", R"( [ null , 1.50 ] )");
     CHECK(features.json() == R"({"pointer":[1.0,-2.5],"none":[],"list":[1.0,2.5],"vector":[3.0],)"

@@ -37,6 +37,7 @@ static struct {
     simledger_entry_view view;
     simledger_columns columns;
     double numbers[1];
+    int64_t integers[1];
 } valid;
 
 static void must(simledger_status status, simledger_status expected) {
