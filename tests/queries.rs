@@ -103,6 +103,7 @@ fn a_query_gives_what_a_plain_filter_would_in_every_order_and_page_by_page() {
             loop {
                 let page = ledger.query(&paged).unwrap();
                 found.extend(ids(&page));
+                assert!(found.len() <= expected.len(), "{paged:?}");
                 let Some(last) = page.len().checked_sub(1).and_then(|last| page.get(last)) else { break };
                 paged.after(last.timestamp(), last.id()).unwrap();
             }
@@ -126,6 +127,7 @@ fn a_filtered_poll_gives_each_match_once_and_its_position_passes_over_the_rest()
                 assert!(page.position() >= position && page.len() <= limit);
                 position = page.position();
                 found.extend(ids(&page));
+                assert!(found.len() <= expected.len(), "{query:?}");
                 if page.is_empty() {
                     break;
                 }
