@@ -97,9 +97,14 @@ fn in_an_environment() {
     let mut config = Config::new();
     assert_eq!(config.get("timeout").unwrap(), "30", "nothing is read unasked");
     config.set("cache_size", "77").unwrap();
-    match config.load_environment() {
+    let place = Place::new();
+    std::fs::write(place.path("config.yaml"), "database: {timeout: 9, cache_ttl: 8}").unwrap();
+    let loaded = config.load_environment();
+    assert_eq!(config.get("cache_ttl").unwrap(), "300");
+    match loaded {
         Ok(()) => {
-            let values = ["timeout", "max_connections", "cache_size", "synchronous_mode"];
+            config.load_file(&place.file("config.yaml")).unwrap();
+            let values = ["timeout", "max_connections", "cache_size", "synchronous_mode", "cache_ttl"];
             println!("VALUES {}", values.map(|key| config.get(key).unwrap()).join(" "));
         }
         Err(error) => {
@@ -126,7 +131,7 @@ fn the_environment_counts_only_when_it_is_asked_for() {
         ("SIMLEDGER_TIMEOUTS", "5"),
         ("OTHER_TIMEOUT", "6"),
     ]);
-    assert!(said.contains("VALUES 1.5 9 77 OFF"), "{said}");
+    assert!(said.contains("VALUES 1.5 9 77 OFF 8"), "{said}");
     assert!(said.contains("SAID the environment variable SIMLEDGER_TIMEOUTS names no"), "{said}");
     assert_eq!(said.matches("SAID").count(), 1, "{said}");
     let said = run(&[("SIMLEDGER_TIMEOUT", "1.5"), ("SIMLEDGER_MAX_CONNECTIONS", "many")]);

@@ -217,6 +217,24 @@ fn an_interruption_ends_the_statements_in_flight_and_no_later_one() {
 }
 
 #[test]
+fn a_call_that_waits_for_others_is_woken_by_its_interruption_and_they_go_on() {
+    let (place, others) = filled(&[("sql_timeout", "1e9"), ("max_connections", "1")]);
+    let ledger = place.open(&[("timeout", "1e9")]);
+    std::thread::scope(|scope| {
+        let running = scope.spawn(|| others.sql(ENDLESS, None, 1).unwrap_err());
+        wait_until(|| metric(&ledger, "connections_out") == 1.0);
+        let waiting = scope.spawn(|| ledger.read_all().unwrap_err());
+        wait_until(|| metric(&ledger, "connections_awaited") == 1.0);
+        ledger.interrupt().unwrap();
+        assert_eq!(waiting.join().unwrap().status(), Status::Interrupted);
+        assert!(!running.is_finished());
+        others.interrupt().unwrap();
+        assert_eq!(running.join().unwrap().status(), Status::Interrupted);
+    });
+    assert_eq!(ledger.read_all().unwrap().len(), 20);
+}
+
+#[test]
 fn a_result_of_a_gigabyte_is_refused_before_it_is_made() {
     let (_place, ledger) = filled(&[("result_bytes_max", "100000")]);
     for sql in [
@@ -231,6 +249,9 @@ fn a_result_of_a_gigabyte_is_refused_before_it_is_made() {
         let error = ledger.sql(sql, None, NO_LIMIT).unwrap_err();
         let expected = (Status::LimitExceeded, "result_bytes_max");
         assert_eq!((error.status(), error.field()), expected, "{sql}: {error}");
+        // SQLITE_TOOBIG: a single value is refused by SQLite before it takes the memory.
+        let is_one_value = !sql.contains("RECURSIVE") && !sql.contains("60000");
+        assert_eq!(error.sqlite_code() == 18, is_one_value, "{sql}: {error}");
     }
     assert_eq!(rows(&ledger, "SELECT length(zeroblob(90000))", None)[0][0], 90000);
     // The limit was of that call.
