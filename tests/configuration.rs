@@ -325,6 +325,42 @@ fn ids_that_only_sqlite_remembers_are_not_used_again_after_a_change() {
 }
 
 #[test]
+fn what_other_programs_added_to_the_table_survives_a_change() {
+    let place = Place::new();
+    let ledger = place.open(&[]);
+    ledger.append_json(&entry(1.0, "n")).unwrap();
+    place
+        .sqlite()
+        .execute_batch(
+            "CREATE VIEW theirs AS SELECT node_id FROM ledger;
+             CREATE INDEX their_index ON ledger(created_at);
+             CREATE TABLE their_log (id);
+             CREATE TRIGGER their_trigger AFTER INSERT ON ledger BEGIN INSERT INTO their_log VALUES (NEW.id); END;",
+        )
+        .unwrap();
+    let schema = || {
+        let other = place.sqlite();
+        let sql = "SELECT name FROM sqlite_schema WHERE name LIKE 'their%' ORDER BY name";
+        let mut statement = other.prepare(sql).unwrap();
+        let names = statement.query_map([], |row| row.get::<_, String>(0)).unwrap();
+        names.collect::<rusqlite::Result<Vec<_>>>().unwrap()
+    };
+    let before = schema();
+    assert_eq!(before.len(), 4);
+    ledger.set_option("unique", "none").unwrap();
+    assert_eq!(schema(), before);
+    let other = place.sqlite();
+    let node: String = other.query_row("SELECT node_id FROM theirs", [], |row| row.get(0)).unwrap();
+    assert_eq!(node, "n");
+    other
+        .execute("INSERT INTO ledger (timestamp, node_id, features, confidence) VALUES (2, 'n', '{}', 1)", [])
+        .unwrap();
+    assert_eq!(other.query_row("SELECT id FROM their_log", [], |row| row.get::<_, i64>(0)).unwrap(), 2);
+    ledger.set_option("unique", "timestamp_node_id").unwrap();
+    assert_eq!(schema(), before);
+}
+
+#[test]
 fn a_change_that_is_not_committed_changes_nothing() {
     let place = Place::new();
     let ledger = place.open(&[]);

@@ -290,18 +290,26 @@ fn allow_duplicates(connection: &Connection) -> rusqlite::Result<()> {
     if connection.query_row(ours, [], |_| Ok(())).optional()?.is_some() {
         return connection.execute_batch("DROP INDEX simledger_unique");
     }
-    // The constraint is part of the table, which SQLite can only make anew.
+    // The constraint is part of the table, which SQLite can only make anew. Indexes and triggers go
+    // with a table, those of other programs too, and are made again.
+    let objects = "SELECT sql FROM sqlite_schema WHERE tbl_name = 'ledger' AND sql IS NOT NULL
+                   AND type IN ('index', 'trigger') ORDER BY type";
+    let objects: Vec<String> =
+        connection.prepare(objects)?.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
     let given = "SELECT seq FROM sqlite_sequence WHERE name = 'ledger'";
     let given = connection.query_row(given, [], |row| row.get::<_, i64>(0)).optional()?;
     let (table, columns) = (LEDGER.replacen("ledger", "simledger_rebuilt", 1), COLUMNS.join(", "));
     connection.execute_batch(&format!(
         "{table}\n);
          INSERT INTO simledger_rebuilt ({columns}) SELECT {columns} FROM ledger ORDER BY id;
-         DROP TABLE ledger;
-         ALTER TABLE simledger_rebuilt RENAME TO ledger;
-         DELETE FROM sqlite_sequence WHERE name = 'ledger';
-         {INDEXES}"
+         DROP TABLE ledger;"
     ))?;
+    // Otherwise SQLite would not let a view of another program be without its table for a moment.
+    connection.execute_batch("PRAGMA legacy_alter_table = ON")?;
+    let renamed = connection.execute_batch("ALTER TABLE simledger_rebuilt RENAME TO ledger");
+    connection.execute_batch("PRAGMA legacy_alter_table = OFF").and(renamed)?;
+    objects.iter().try_for_each(|sql| connection.execute_batch(sql))?;
+    connection.execute("DELETE FROM sqlite_sequence WHERE name = 'ledger'", [])?;
     // Ids that were given are never given again, whatever became of their entries.
     let record = "INSERT INTO sqlite_sequence (name, seq) SELECT 'ledger', ?1 WHERE ?1 IS NOT NULL";
     connection.execute(record, [given]).map(drop)
