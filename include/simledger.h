@@ -1464,10 +1464,11 @@ simledger_status simledger_query_plan(simledger_ledger *ledger,
  * - `json_len`: gets its length in bytes; 0 on failure. May be NULL.
  *
  * Any thread. It may run for `sql_timeout` seconds, sorts in memory, and holds a snapshot of the
- * file meanwhile. Returns OK; INVALID_ARGUMENT (what is wrong with the statement or its
- * parameters); INTERRUPTED (the time is up, or `simledger_interrupt`); LIMIT_EXCEEDED (the JSON,
- * or a value, takes more than `result_bytes_max`); or as any call on a ledger: BUSY, IO, CORRUPT,
- * CLOSED, WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
+ * file meanwhile (appends to a ledger in memory wait for it). Returns OK; INVALID_ARGUMENT (what
+ * is wrong with the statement or its parameters); INTERRUPTED (the time is up, or
+ * `simledger_interrupt`); LIMIT_EXCEEDED (the JSON, or a value, takes more than
+ * `result_bytes_max`); or as any call on a ledger: BUSY, IO, CORRUPT, CLOSED, WRONG_THREAD,
+ * OUT_OF_MEMORY, INTERNAL.
  */
 simledger_status simledger_sql(simledger_ledger *ledger,
                                const char *sql,
