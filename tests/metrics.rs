@@ -226,6 +226,7 @@ fn prometheus_own_parser_reads_what_is_there() {
         .map(|line| line.rsplit(' ').next().unwrap().parse().unwrap())
         .collect();
     assert!(buckets.len() > 20 && buckets.is_sorted(), "{buckets:?}");
+    assert_eq!(buckets[buckets.len() - 2..], [13.0, 13.0], "each holds those before it");
     let sum = read.lines().find(|line| line.contains("latency_seconds_sum {operation=append}")).unwrap();
     let sum: f64 = sum.rsplit(' ').next().unwrap().parse().unwrap();
     assert_eq!(Some(sum), snapshot.get("latency_seconds.append.sum").unwrap());
