@@ -210,8 +210,18 @@ fn the_check_tells_how_far_it_is_and_ends_when_it_is_told_to() {
     assert!(before_the_end > 0.4, "{told:?}");
     assert_eq!(metric(&ledger, "integrity_check_progress"), 1.0);
     for end_at in [0.0, 0.1, 0.9] {
-        let error = ledger.integrity_check(NO_LIMIT, Some(Arc::new(move |part| part < end_at))).unwrap_err();
+        // Once it was told to end, it does not ask again.
+        let told_to_end = Arc::new(AtomicI64::new(0));
+        let told = Arc::clone(&told_to_end);
+        let progress: Arc<ProgressFunction> = Arc::new(move |part| {
+            let goes_on = part < end_at;
+            told.fetch_add(i64::from(!goes_on), Ordering::Relaxed);
+            goes_on
+        });
+        let error = ledger.integrity_check(NO_LIMIT, Some(progress)).unwrap_err();
         assert_eq!(error.status(), Status::Interrupted, "{error}");
+        assert!(error.message().contains("callback"), "{error}");
+        assert_eq!(told_to_end.load(Ordering::Relaxed), 1, "{end_at}");
     }
     // From inside it the ledger can be used.
     ledger.set_option("on_duplicate", "ignore").unwrap();
