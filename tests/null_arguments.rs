@@ -253,6 +253,10 @@ fn fallible(out: &mut String, function: &Function, missing: Missing<'_>, meaning
                 write!(checks, " CHECK({name} != ({behind})GARBAGE); {}", release(parameter)).unwrap();
             }
         }
+        if gives_columns(function, missing) {
+            let comparison = if meaning == "required" { "==" } else { "!=" };
+            write!(checks, " CHECK(valid.columns.ids {comparison} NULL);").unwrap();
+        }
         let declared = if error == "NULL" {
             String::new()
         } else {
@@ -318,6 +322,13 @@ fn given_results<'a>(function: &'a Function, missing: Missing<'a>) -> impl Itera
             && !parameter.is_error()
             && missing != Missing::Parameter(&parameter.name)
     })
+}
+
+/// Whether the call fills the struct of columns: a result that is neither a number nor a pointer.
+fn gives_columns(function: &Function, missing: Missing<'_>) -> bool {
+    let mut parameters = function.parameters.iter();
+    parameters
+        .any(|Parameter { kind, name }| kind == "simledger_columns *" && missing != Missing::Parameter(name))
 }
 
 /// How a result is ended, if it is to be.

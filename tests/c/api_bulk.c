@@ -3,27 +3,23 @@
 
 #define ENTRIES 5000 /* more than one chunk */
 
-static simledger_entries *entries_of_two_chunks(void) {
-    simledger_ledger *ledger = open_in_memory();
+static simledger_ledger *filled_ledger(void) {
+    simledger_ledger *ledger = open_with("bulk.db", END);
     simledger_transaction *transaction = NULL;
     CHECK_OK(simledger_transaction_begin(ledger, &transaction, &error));
     for (int i = 0; i < ENTRIES; i++) {
-        char node[16], features[32];
-        snprintf(node, sizeof node, "node-%d", i % 100);
-        snprintf(features, sizeof features, "{\"i\":%d}", i);
+        char node[32], features[64];
+        snprintf(node, sizeof node, i % 3 == 0 ? "node-%d" : "n\xc5\x93ud %d", i % 100);
+        snprintf(features, sizeof features, i % 2 == 0 ? "{\"i\":%d}" : "[\"\xc3\xa9\",%d]", i);
         CHECK_OK(simledger_transaction_append(transaction, i / 2.0, node, NUL_TERMINATED, features,
                                               NUL_TERMINATED, i % 101 / 100.0, NULL, &error));
     }
     CHECK_OK(simledger_transaction_commit(transaction, NULL, NULL, &error));
-    simledger_entries *entries = read_all(ledger);
-    close_ledger(ledger);
-    CHECK(simledger_entries_len(entries) == ENTRIES);
-    return entries;
+    return ledger;
 }
 
 static void columns_hold_every_entry_once_and_in_order(const simledger_entries *entries) {
     size_t chunks = simledger_entries_chunk_count(entries), index = 0;
-    CHECK(chunks > 1);
     for (size_t chunk = 0; chunk < chunks; chunk++) {
         simledger_columns columns;
         columns.struct_size = sizeof columns;
@@ -43,9 +39,10 @@ static void columns_hold_every_entry_once_and_in_order(const simledger_entries *
             CHECK(columns.text + columns.features_offsets[i] == features);
             CHECK(columns.features_lengths[i] == features_len && features[features_len] == '\0');
             CHECK(columns.features_offsets[i] + features_len < columns.text_len);
+            CHECK(columns.node_id_offsets[i] + node_len < columns.text_len);
         }
     }
-    CHECK(index == ENTRIES);
+    CHECK(index == simledger_entries_len(entries));
 }
 
 static void views_hold_what_is_asked_for(const simledger_entries *entries) {
@@ -68,9 +65,17 @@ static void views_hold_what_is_asked_for(const simledger_entries *entries) {
             CHECK(views[i].features_json_len == strlen(views[i].features_json));
         }
     } while (filled == 300);
-    CHECK(index == ENTRIES && filled == ENTRIES % 300);
+    const size_t len = simledger_entries_len(entries);
+    CHECK(index == len && filled == len % 300);
+    /* Only as many as there are, and none of the others is touched. */
+    memset(views, 0x67, sizeof views);
     views[0].struct_size = sizeof *views;
-    CHECK_OK(simledger_entries_views(entries, ENTRIES, views, 300, &filled, &error));
+    CHECK_OK(simledger_entries_views(entries, len - 1, views, 300, &filled, &error));
+    CHECK(filled == 1 &&
+          views[0].id == simledger_entry_id(simledger_entries_get(entries, len - 1)));
+    CHECK(views[1].id == 0x6767676767676767);
+    views[0].struct_size = sizeof *views;
+    CHECK_OK(simledger_entries_views(entries, len, views, 300, &filled, &error));
     CHECK(filled == 0);
     CHECK_OK(simledger_entries_views(entries, SIZE_MAX, views, SIZE_MAX, &filled, &error));
     CHECK(filled == 0);
@@ -122,8 +127,71 @@ structs_of_other_sizes_are_filled_as_far_as_both_know(const simledger_entries *e
     }
 }
 
+/* However a result came about: its columns are its own entries and no others of a shared chunk. */
+static void parts_of_what_there_is_have_columns_of_their_own(simledger_ledger *ledger) {
+    simledger_query *query = simledger_query_new();
+    simledger_entries *entries = NULL;
+    const size_t limits[] = {1, 3, 4500, SIMLEDGER_NO_LIMIT};
+    for (int i = 0; i < 4; i++) {
+        CHECK_OK(simledger_poll_since(ledger, 150, limits[i], &entries, &error));
+        CHECK(simledger_entry_id(simledger_entries_get(entries, 0)) == 151);
+        CHECK(simledger_entries_len(entries) == (i < 3 ? limits[i] : ENTRIES - 150));
+        columns_hold_every_entry_once_and_in_order(entries);
+        views_hold_what_is_asked_for(entries);
+        simledger_entries_free(entries);
+        /* Twice: from the file and from memory. */
+        for (int twice = 0; twice < 2; twice++) {
+            CHECK_OK(simledger_read_by_node(ledger, "node-0", 6, limits[i], &entries, &error));
+            CHECK(simledger_entries_len(entries) > 0 &&
+                  simledger_entries_len(entries) <= limits[i]);
+            columns_hold_every_entry_once_and_in_order(entries);
+            views_hold_what_is_asked_for(entries);
+            simledger_entries_free(entries);
+        }
+        CHECK_OK(simledger_query_set_limit(query, limits[i], &error));
+        CHECK_OK(simledger_query_set_order(query, SIMLEDGER_ORDER_TIME_DESCENDING, &error));
+        CHECK_OK(simledger_query_run(ledger, query, &entries, &error));
+        CHECK(simledger_entry_id(simledger_entries_get(entries, 0)) == ENTRIES);
+        columns_hold_every_entry_once_and_in_order(entries);
+        simledger_entries_free(entries);
+    }
+    simledger_query_free(query);
+}
+
+static void nothing_has_no_chunks_and_no_views(simledger_ledger *ledger) {
+    simledger_entries *entries = NULL;
+    CHECK_OK(simledger_poll_since(ledger, ENTRIES, 5, &entries, &error));
+    CHECK(simledger_entries_len(entries) == 0 && simledger_entries_chunk_count(entries) == 0);
+    simledger_entry_view view;
+    memset(&view, 0x67, sizeof view);
+    view.struct_size = sizeof view;
+    size_t filled = 77;
+    CHECK_OK(simledger_entries_views(entries, 0, &view, 1, &filled, &error));
+    CHECK(filled == 0 && view.id == 0x6767676767676767);
+    simledger_columns columns;
+    memset(&columns, 0x67, sizeof columns);
+    columns.struct_size = sizeof columns;
+    const size_t chunks[] = {0, 1, SIZE_MAX};
+    for (int i = 0; i < 3; i++) {
+        CHECK_FAILS(SIMLEDGER_INVALID_ARGUMENT, "chunk", "the result has 0 chunks",
+                    simledger_entries_columns(entries, chunks[i], &columns, &error));
+        CHECK(columns.len == 0 && columns.ids == NULL && columns.timestamps == NULL);
+        CHECK(columns.confidences == NULL && columns.created_at == NULL && columns.text == NULL);
+        CHECK(columns.node_id_offsets == NULL && columns.node_id_lengths == NULL);
+        CHECK(columns.features_offsets == NULL && columns.features_lengths == NULL);
+        CHECK(columns.text_len == 0 && columns.struct_size == sizeof columns);
+    }
+    simledger_entries_free(entries);
+}
+
 int main(void) {
-    simledger_entries *entries = entries_of_two_chunks();
+    simledger_ledger *ledger = filled_ledger();
+    simledger_entries *entries = read_all(ledger);
+    CHECK(simledger_entries_len(entries) == ENTRIES && simledger_entries_chunk_count(entries) == 2);
+    parts_of_what_there_is_have_columns_of_their_own(ledger);
+    nothing_has_no_chunks_and_no_views(ledger);
+    close_ledger(ledger);
+    /* A result outlives the ledger, and so do its columns and views. */
     columns_hold_every_entry_once_and_in_order(entries);
     views_hold_what_is_asked_for(entries);
     structs_of_other_sizes_are_filled_as_far_as_both_know(entries);

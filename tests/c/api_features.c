@@ -127,10 +127,10 @@ static simledger_status read_with(int reader, const simledger_entry *entry, cons
 
 static void what_leads_nowhere_is_no_error(const simledger_entry *entry) {
     static const char *const NOWHERE[] = {
-        "/none",  "/Rate",     "/rate ",      "/values/3",
-        "/rate/", "/values/-", "/values/01",  "/values/99999999999999999999",
-        "/text/", "/values/",  "/values/0/0", "/values/18446744073709551616",
-        "/yes/0", "/values/+1", "/a~1b/x/y",  "/rate/0"};
+        "/none",  "/Rate",      "/rate ",      "/values/3",
+        "/rate/", "/values/-",  "/values/01",  "/values/99999999999999999999",
+        "/text/", "/values/",   "/values/0/0", "/values/18446744073709551616",
+        "/yes/0", "/values/+1", "/a~1b/x/y",   "/rate/0"};
     for (size_t i = 0; i < sizeof NOWHERE / sizeof *NOWHERE; i++) {
         for (int reader = 0; reader < READERS; reader++) {
             bool is_nothing = false;
@@ -142,10 +142,14 @@ static void what_leads_nowhere_is_no_error(const simledger_entry *entry) {
 }
 
 static void what_is_no_pointer_is_said_by_every_reader(const simledger_entry *entry) {
-    static const char *const MALFORMED[][2] = {
-        {"rate", "begin with '/'"}, {" /rate", "begin with '/'"}, {"0", "begin with '/'"},
-        {"/a~2", "~0"},             {"/a~", "~0"},                {"/none/~", "~0"},
-        {"/~~1", "~0"},             {"/\xff", "UTF-8"}};
+    static const char *const MALFORMED[][2] = {{"rate", "begin with '/'"},
+                                               {" /rate", "begin with '/'"},
+                                               {"0", "begin with '/'"},
+                                               {"/a~2", "~0"},
+                                               {"/a~", "~0"},
+                                               {"/none/~", "~0"},
+                                               {"/~~1", "~0"},
+                                               {"/\xff", "UTF-8"}};
     for (size_t i = 0; i < sizeof MALFORMED / sizeof *MALFORMED; i++) {
         for (int reader = 0; reader < READERS; reader++) {
             bool is_nothing = false;
@@ -158,9 +162,9 @@ static void what_is_no_pointer_is_said_by_every_reader(const simledger_entry *en
 
 /* Of each type one value, in the order of their numbers, read by those that want another. */
 static void a_value_of_another_type_is_said_with_both_types(const simledger_entry *entry) {
-    static const char *const VALUES[][2] = {
-        {"/nothing", "null"},  {"/yes", "a boolean"},   {"/rate", "a number"},
-        {"/text", "a string"}, {"/values", "an array"}, {"/a~1b", "an object"}};
+    static const char *const VALUES[][2] = {{"/nothing", "null"},    {"/yes", "a boolean"},
+                                            {"/rate", "a number"},   {"/text", "a string"},
+                                            {"/values", "an array"}, {"/a~1b", "an object"}};
     static const int WANTED[READERS] = {0, 0, 3, 3, 2, 4, 5, 5}; /* 0: any */
     for (int reader = 0; reader < READERS; reader++) {
         for (int type = 1; type <= 6; type++) {
@@ -230,7 +234,8 @@ static void numbers_are_the_nearest_doubles_or_refused(simledger_ledger *ledger)
     static const char FEATURES_OF_NUMBERS[] =
         "[0.1,9223372036854775807,5e-324,1e-999,-0.0,1.7976931348623157e308,1e999]";
     simledger_entry *entry = entry_with(ledger, FEATURES_OF_NUMBERS);
-    static const double EXPECTED[] = {0.1, 9223372036854775808.0, 5e-324, 0, 0, 1.7976931348623157e308};
+    static const double EXPECTED[] = {0.1, 9223372036854775808.0, 5e-324, 0,
+                                      0,   1.7976931348623157e308};
     double value = 77;
     for (int i = 0; i < 6; i++) {
         char pointer[] = {'/', (char)('0' + i), '\0'};

@@ -122,24 +122,23 @@ static void values_have_one_normal_form_and_keys_two_names(void) {
 
 static void what_is_no_key_is_answered_with_the_nearest(void) {
     simledger_ledger *ledger = open_in_memory();
-    static const char *const CASES[][2] = {{"timeuot", "\"timeout\""},
-                                           {"Timeout", "\"timeout\""},
-                                           {"cache_tl", "\"cache_ttl\""},
-                                           {"max_conections", "\"max_connections\""},
-                                           {"colour", "the keys are path, "},
-                                           {"", "the keys are"}};
+    static const char *const CASES[][2] = {
+        {"timeuot", "\"timeout\""},        {"Timeout", "\"timeout\""},
+        {"cache_tl", "\"cache_ttl\""},     {"max_conections", "\"max_connections\""},
+        {"colour", "the keys are path, "}, {"", "the keys are"}};
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
         char *value = GARBAGE_POINTER(char);
         size_t len = 77;
         CHECK_FAILS(SIMLEDGER_INVALID_CONFIG, CASES[i][0], CASES[i][1],
                     SET_OPTION(ledger, CASES[i][0], "1"));
-        CHECK_FAILS(SIMLEDGER_INVALID_CONFIG, CASES[i][0], CASES[i][1],
-                    simledger_option_get(ledger, CASES[i][0], NUL_TERMINATED, &value, &len,
-                                         &error));
+        CHECK_FAILS(
+            SIMLEDGER_INVALID_CONFIG, CASES[i][0], CASES[i][1],
+            simledger_option_get(ledger, CASES[i][0], NUL_TERMINATED, &value, &len, &error));
         CHECK(value == NULL && len == 0);
     }
     CHECK_FAILS(SIMLEDGER_INVALID_ARGUMENT, "key", "UTF-8", SET_OPTION(ledger, "\xff", "1"));
-    CHECK_FAILS(SIMLEDGER_INVALID_ARGUMENT, "value", "UTF-8", SET_OPTION(ledger, "timeout", "\xff"));
+    CHECK_FAILS(SIMLEDGER_INVALID_ARGUMENT, "value", "UTF-8",
+                SET_OPTION(ledger, "timeout", "\xff"));
     CHECK_FAILS(SIMLEDGER_INVALID_ARGUMENT, "key", "length",
                 simledger_option_set(ledger, "timeout", SIZE_MAX - 1, "1", 1, &error));
     check_option(ledger, "timeout", "30");

@@ -94,8 +94,8 @@ static void what_is_out_of_range_is_refused_and_changes_nothing(simledger_ledger
         const char *node;
         size_t len;
         const char *words;
-    } NODES[] = {{"", 0, "blank"},      {" \t\n", 3, "blank"},       {"\xff", 1, "UTF-8"},
-                 {"a\0b", 3, "NUL"},    {NULL, 1025, "1024"}, {"a", SIZE_MAX - 1, "length"}};
+    } NODES[] = {{"", 0, "blank"},   {" \t\n", 3, "blank"}, {"\xff", 1, "UTF-8"},
+                 {"a\0b", 3, "NUL"}, {NULL, 1025, "1024"},  {"a", SIZE_MAX - 1, "length"}};
     for (size_t i = 0; i < sizeof NODES / sizeof *NODES; i++) {
         const char *node = NODES[i].node != NULL ? NODES[i].node : longest;
         CHECK_FAILS(invalid, "node_id", NODES[i].words,
@@ -198,8 +198,7 @@ static void a_query_needs_no_ledger_and_a_result_no_query(simledger_ledger *ledg
     CHECK_OK(simledger_query_run(other, query, &kept, &error));
     close_ledger(other);
     simledger_entries *entries = GARBAGE_POINTER(simledger_entries);
-    CHECK_FAILS(SIMLEDGER_CLOSED, NULL, NULL,
-                simledger_query_run(other, query, &entries, &error));
+    CHECK_FAILS(SIMLEDGER_CLOSED, NULL, NULL, simledger_query_run(other, query, &entries, &error));
     CHECK(entries == NULL);
     CHECK_OK(simledger_query_add_node(query, "c", 1, &error)); /* a query may change after it ran */
     run(ledger, query, "2 3 5 6 8 9");

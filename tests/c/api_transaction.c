@@ -138,8 +138,7 @@ static void a_refused_entry_leaves_the_others(void) {
     static const char *const REFUSED[][2] = {
         {"{\"timestamp\":2,\"node_id\":\"n\",\"features\":{},\"confidence\":1,\"x\":1}", "x"},
         {"{\"timestamp\":2,\"node_id\":\" \",\"features\":{},\"confidence\":1}", "node_id"},
-        {"{\"timestamp\":2,\"node_id\":\"n\",\"features\":[[[]]],\"confidence\":1}",
-         "features"},
+        {"{\"timestamp\":2,\"node_id\":\"n\",\"features\":[[[]]],\"confidence\":1}", "features"},
         {"{\"timestamp\":2", NULL},
         {"[]", NULL},
         {"", NULL}};
@@ -154,9 +153,9 @@ static void a_refused_entry_leaves_the_others(void) {
     memset(long_text, 'x', sizeof long_text);
     memcpy(long_text, "[\"", 2);
     memcpy(long_text + 298, "\"]", 2);
-    CHECK_FAILS(SIMLEDGER_INVALID_ENTRY, NULL, "entry_bytes_max",
-                simledger_transaction_append(transaction, 2, "n", 1, long_text, 300, 1, NULL,
-                                             &error));
+    CHECK_FAILS(
+        SIMLEDGER_INVALID_ENTRY, NULL, "entry_bytes_max",
+        simledger_transaction_append(transaction, 2, "n", 1, long_text, 300, 1, NULL, &error));
     CHECK_FAILS(SIMLEDGER_INVALID_ARGUMENT, "node_id", "UTF-8",
                 simledger_transaction_append(transaction, 2, "\xff", 1, "{}", 2, 1, NULL, &error));
     add(transaction, 2, 1);
@@ -166,10 +165,10 @@ static void a_refused_entry_leaves_the_others(void) {
     close_ledger(ledger);
 }
 
-/* Another program holds SQLite's lock on writing: this byte of the file, with a rollback journal. */
+/* Another program holds SQLite's lock on writing: this byte of the file, with a rollback journal.
+ */
 static void one_that_came_to_a_lock_is_committed_again(void) {
-    simledger_ledger *ledger =
-        open_with("busy.db", "journal_mode", "DELETE", "timeout", "0", END);
+    simledger_ledger *ledger = open_with("busy.db", "journal_mode", "DELETE", "timeout", "0", END);
     simledger_transaction *transaction = begin(ledger);
     add(transaction, 1, 0);
     const int descriptor = open("busy.db", O_RDWR);

@@ -70,6 +70,7 @@ static void begin(const char *name) {
     valid.features = simledger_features_new();
     valid.query = simledger_query_new();
     valid.view.struct_size = sizeof valid.view;
+    memset(&valid.columns, 0x67, sizeof valid.columns);
     valid.columns.struct_size = sizeof valid.columns;
     valid.numbers[0] = 1;
 }
