@@ -361,9 +361,10 @@ typedef struct {
  * else ends it.
  *
  * Called during the call, on its thread, with no lock of the library held but the snapshot that
- * the check reads. It may call the library, but not close this ledger, nor write to it if it is in
- * memory. A C++ exception out of it ends the program: catch it inside, or use `simledger.hpp`,
- * which does.
+ * the check reads. It may call the library, but not close this ledger; its connection is in use
+ * meanwhile, so that reading with `max_connections = 1` is BUSY. For a ledger in memory it is
+ * called at the beginning and the end only. A C++ exception out of it ends the program: catch it
+ * inside, or use `simledger.hpp`, which does.
  */
 typedef int32_t (*simledger_progress_callback)(double part, void *user_data);
 
@@ -584,7 +585,7 @@ void simledger_config_free(simledger_config *config);
  * | `path` | `ledger.db` | the ledger file; `:memory:` is a new ledger in memory |
  * | `read_only` | `false` | open an existing file for reading only |
  * | `timeout` | `30` | seconds a call may take in all when it must wait, 0 to 1e9, decimals allowed; 0: try once |
- * | `retry_count` | `1000000` | most times that a call tries again when another process holds a lock, within `timeout` |
+ * | `retry_count` | `1000000` | most waits of `retry_delay` that a call makes when another process holds a lock, within `timeout`, after shorter ones that grow to it; 0: none at all |
  * | `retry_delay` | `0.001` | seconds between two tries at most: the first wait is 50 microseconds, each further one twice as long up to this; a random part of it is taken |
  * | `sql_timeout` | `30` | seconds that a statement of `simledger_sql` may run |
  * | `check_same_thread` | `false` | only the thread that opened the ledger may use the handle (close is free) |
@@ -822,7 +823,8 @@ simledger_status simledger_shutdown(simledger_error **error);
  * of all handles of the file in this process, `max_connections`, `entry_cache_size`,
  * `query_cache_size`, `cache_ttl` and `retention_seconds`. While no other handle of the file is
  * open in this process: `unique`, `clock`, `guards` and `commit`, which are stored in the file,
- * for other processes too. The other keys never.
+ * for other processes too: one that has the file open learns of it when it opens it the next time,
+ * so that they are better changed while none has. The other keys never.
  *
  * `unique = none` writes the table of a ledger anew where the constraint is part of it, which
  * takes as long as that; `unique = timestamp_node_id` is DUPLICATE where the ledger holds entries
@@ -887,8 +889,8 @@ simledger_status simledger_interrupt(simledger_ledger *ledger, simledger_error *
  *
  * Any thread. Returns OK (with `on_duplicate = ignore` also for an equal entry that was there, and
  * its id); INVALID_ARGUMENT; INVALID_ENTRY; DUPLICATE; or as any call on a ledger: BUSY,
- * READ_ONLY, NO_SPACE, IO, CORRUPT, CLOSED, LIMIT_EXCEEDED (no ids left), WRONG_THREAD,
- * OUT_OF_MEMORY, INTERNAL. Whatever is not OK wrote nothing.
+ * INTERRUPTED, READ_ONLY, NO_SPACE, IO, CORRUPT, CLOSED, LIMIT_EXCEEDED (no ids left),
+ * WRONG_THREAD, OUT_OF_MEMORY, INTERNAL. Whatever is not OK wrote nothing.
  */
 simledger_status simledger_append_json(simledger_ledger *ledger,
                                        const char *json,
@@ -1203,8 +1205,8 @@ simledger_status simledger_features_set_integers(simledger_features *features,
  * - `entries`: gets the result, yours until `simledger_entries_free`; NULL on failure.
  *
  * Any thread. Returns OK; INVALID_ARGUMENT; LIMIT_EXCEEDED (one entry alone takes more than
- * `result_bytes_max`); or as any call on a ledger: BUSY, IO, CORRUPT, CLOSED, WRONG_THREAD,
- * OUT_OF_MEMORY, INTERNAL.
+ * `result_bytes_max`); or as any call on a ledger: BUSY, INTERRUPTED, IO, CORRUPT, CLOSED,
+ * WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
  */
 simledger_status simledger_poll_since(simledger_ledger *ledger,
                                       int64_t last_seen_id,
@@ -1233,8 +1235,8 @@ simledger_status simledger_read_all(simledger_ledger *ledger,
  *   on failure.
  *
  * Any thread. Returns OK; NOT_FOUND (without an error object); INVALID_ARGUMENT; CORRUPT (also
- * where the row is no valid entry); or as any call on a ledger: BUSY, IO, CLOSED, WRONG_THREAD,
- * OUT_OF_MEMORY, INTERNAL.
+ * where the row is no valid entry); or as any call on a ledger: BUSY, INTERRUPTED, IO, CLOSED,
+ * WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
  */
 simledger_status simledger_get_by_id(simledger_ledger *ledger,
                                      int64_t id,
@@ -1250,8 +1252,8 @@ simledger_status simledger_get_by_id(simledger_ledger *ledger,
  * - `entries`: gets the result, yours until `simledger_entries_free`; NULL on failure.
  *
  * Any thread. Returns OK; INVALID_ARGUMENT; LIMIT_EXCEEDED (they take more than
- * `result_bytes_max`: give a smaller limit); or as any call on a ledger: BUSY, IO, CORRUPT,
- * CLOSED, WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
+ * `result_bytes_max`: give a smaller limit); or as any call on a ledger: BUSY, INTERRUPTED, IO,
+ * CORRUPT, CLOSED, WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
  */
 simledger_status simledger_read_by_node(simledger_ledger *ledger,
                                         const char *node_id,
@@ -1266,8 +1268,8 @@ simledger_status simledger_read_by_node(simledger_ledger *ledger,
  * - `count`: gets the number; 0 on failure.
  *
  * Any thread. SQLite counts by reading an index through: milliseconds for a million. Returns OK;
- * INVALID_ARGUMENT; or as any call on a ledger: BUSY, IO, CORRUPT, CLOSED, WRONG_THREAD,
- * OUT_OF_MEMORY, INTERNAL.
+ * INVALID_ARGUMENT; or as any call on a ledger: BUSY, INTERRUPTED, IO, CORRUPT, CLOSED,
+ * WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
  */
 simledger_status simledger_count(simledger_ledger *ledger, int64_t *count, simledger_error **error);
 
@@ -1381,9 +1383,10 @@ simledger_status simledger_query_set_limit(simledger_query *query,
 
 /**
  * Only what comes, in the order of the query, behind the entry with this timestamp and id: pass
- * those of the last entry of a page to get the next page. No entry comes twice or is left out,
- * whatever is appended in between (in descending orders what is newer than the first page is not
- * seen).
+ * those of the last entry of a page to get the next page. No entry comes twice, whatever is
+ * appended in between. What is appended in front of the place where the next page begins is not
+ * seen: in descending orders what is newer than the first page, in the orders of time what comes
+ * late with an older or newer timestamp.
  *
  * - `timestamp`: in seconds, finite; without effect in the orders of ids.
  * - `id`: from 1.
@@ -1463,12 +1466,16 @@ simledger_status simledger_query_plan(simledger_ledger *ledger,
  *   strings of hexadecimal digits. Yours until `simledger_string_free`; NULL on failure.
  * - `json_len`: gets its length in bytes; 0 on failure. May be NULL.
  *
- * Any thread. It may run for `sql_timeout` seconds, sorts in memory, and holds a snapshot of the
- * file meanwhile (appends to a ledger in memory wait for it). Returns OK; INVALID_ARGUMENT (what
- * is wrong with the statement or its parameters); INTERRUPTED (the time is up, or
- * `simledger_interrupt`); LIMIT_EXCEEDED (the JSON, or a value, takes more than
- * `result_bytes_max`); or as any call on a ledger: BUSY, IO, CORRUPT, CLOSED, WRONG_THREAD,
- * OUT_OF_MEMORY, INTERNAL.
+ * The time is looked at between the steps of a statement, not while it is prepared nor inside one
+ * call of a SQL function: common table expressions that double one another, and `instr`, `trim` or
+ * `replace` on megabytes, may take longer than they are given, and much memory. This is for the
+ * statements of those who run the program, not for those of strangers.
+ *
+ * Any thread. It may run for `sql_timeout` seconds, and holds a snapshot of the file meanwhile
+ * (appends to a ledger in memory wait for it). Returns OK; INVALID_ARGUMENT (what is wrong with
+ * the statement or its parameters); INTERRUPTED (the time is up, or `simledger_interrupt`);
+ * LIMIT_EXCEEDED (the JSON, or a value, takes more than `result_bytes_max`); or as any call on a
+ * ledger: BUSY, INTERRUPTED, IO, CORRUPT, CLOSED, WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
  */
 simledger_status simledger_sql(simledger_ledger *ledger,
                                const char *sql,
@@ -1664,8 +1671,7 @@ simledger_status simledger_entry_feature_number(const simledger_entry *entry,
  *
  * Any thread. Costs what it takes to read the features up to there. Returns OK; NOT_FOUND (the
  * pointer leads nowhere); INVALID_ARGUMENT (the pointer is malformed, or what is there is no whole
- * number); LIMIT_EXCEEDED (too large for 64 bits, or written with decimals or an exponent and
- * above 2^53); INTERNAL.
+ * number); LIMIT_EXCEEDED (too large for 64 bits, whatever way it is written); INTERNAL.
  */
 simledger_status simledger_entry_feature_integer(const simledger_entry *entry,
                                                  const char *pointer,
@@ -1779,8 +1785,8 @@ simledger_status simledger_entry_feature_json(const simledger_entry *entry,
  * - `max_age_seconds`: finite and above 0.
  * - `deleted`: gets how many were deleted; 0 on failure. May be NULL.
  *
- * Any thread. Returns OK; INVALID_ARGUMENT; or as any call on a ledger: BUSY, READ_ONLY, NO_SPACE,
- * IO, CORRUPT, CLOSED, WRONG_THREAD, OUT_OF_MEMORY, INTERNAL. After a failure
+ * Any thread. Returns OK; INVALID_ARGUMENT; or as any call on a ledger: BUSY, INTERRUPTED,
+ * READ_ONLY, NO_SPACE, IO, CORRUPT, CLOSED, WRONG_THREAD, OUT_OF_MEMORY, INTERNAL. After a failure
  * `simledger_error_work_done` says how many were deleted before it; call again for the rest.
  */
 simledger_status simledger_cleanup(simledger_ledger *ledger,
@@ -1880,8 +1886,8 @@ simledger_status simledger_vacuum(simledger_ledger *ledger,
  *
  * Any thread. Takes seconds for a million entries. Returns OK (also with findings);
  * INVALID_ARGUMENT; INTERRUPTED (`progress` ended it, or `simledger_interrupt`); CORRUPT (so
- * damaged that it cannot be checked); or as any call on a ledger: BUSY, IO, CLOSED, WRONG_THREAD,
- * OUT_OF_MEMORY, INTERNAL.
+ * damaged that it cannot be checked); or as any call on a ledger: BUSY, INTERRUPTED, IO, CLOSED,
+ * WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
  */
 simledger_status simledger_integrity_check(simledger_ledger *ledger,
                                            size_t findings_max,
@@ -1981,8 +1987,8 @@ simledger_status simledger_metrics_prometheus(simledger_ledger *ledger,
  * - `value`: gets the number; 0 on failure.
  *
  * Any thread. Returns OK; NOT_FOUND (it could not be found out, or there is none for a ledger in
- * memory); INVALID_ARGUMENT (no such name; the message names the nearest); IO (the file is not where
- * it was); CLOSED; WRONG_THREAD; OUT_OF_MEMORY; INTERNAL.
+ * memory); INVALID_ARGUMENT (no such name; the message names the nearest); IO (the file is not
+ * where it was); CLOSED; WRONG_THREAD; OUT_OF_MEMORY; INTERNAL.
  */
 simledger_status simledger_metric_get(simledger_ledger *ledger,
                                       const char *name,

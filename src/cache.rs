@@ -25,12 +25,13 @@ struct Kept<K: Hash + Eq, V> {
     /// The label of everything in `values`.
     version: Option<Version>,
     values: LruCache<K, Value<V>>,
+    /// When the first of them was read since there was none.
+    since: Option<Instant>,
 }
 
 struct Value<V> {
     value: V,
-    /// When it was read from the file, and when somebody asked for it last.
-    read: Instant,
+    /// When somebody asked for it last.
     asked: Instant,
 }
 
@@ -38,7 +39,7 @@ impl<K: Hash + Eq, V: Clone> Cache<K, V> {
     /// A cache of at most this many values, each for at most this long; 0: none.
     pub fn new(values_max: usize, ttl: Duration) -> Cache<K, V> {
         // Not allocated ahead: a large maximum must not cost a ledger that uses little of it.
-        let mut kept = Kept { values_max, ttl, version: None, values: LruCache::unbounded() };
+        let mut kept = Kept { values_max, ttl, version: None, values: LruCache::unbounded(), since: None };
         kept.configure(values_max, ttl);
         Cache(Mutex::new(kept))
     }
@@ -67,7 +68,8 @@ impl<K: Hash + Eq, V: Clone> Cache<K, V> {
         let Some(mut kept) = self.kept() else { return };
         let now = kept.refresh(version);
         if kept.values_max > 0 {
-            kept.values.put(key, Value { value, read: now, asked: now });
+            kept.since = kept.since.filter(|_| !kept.values.is_empty()).or(Some(now));
+            kept.values.put(key, Value { value, asked: now });
         }
     }
 
@@ -84,9 +86,10 @@ impl<K: Hash + Eq, V: Clone> Cache<K, V> {
         self.kept().map_or(0, |kept| kept.values.len())
     }
 
-    /// How long ago the oldest of them was read; `None` where there is none.
+    /// For how long it has held something; `None` if it holds nothing.
     pub fn age(&self) -> Option<Duration> {
-        self.kept()?.values.iter().map(|(_, value)| value.read.elapsed()).max()
+        let kept = self.kept()?;
+        if kept.values.is_empty() { None } else { kept.since.map(|since| since.elapsed()) }
     }
 
     fn kept(&self) -> Option<MutexGuard<'_, Kept<K, V>>> {

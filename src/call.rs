@@ -58,6 +58,10 @@ struct Circumstances {
     interrupts_before: u64,
     /// Whether it is at a point where it must not be ended.
     shielded: bool,
+    /// Whether it gave up for want of further tries, and not of time.
+    out_of_tries: bool,
+    /// How many of the waits between its tries were of the full length.
+    full_waits: u32,
 }
 
 /// Of threads that make no call.
@@ -74,6 +78,8 @@ const NO_CALL: Circumstances = Circumstances {
     retries: 0,
     interrupts_before: 0,
     shielded: false,
+    out_of_tries: false,
+    full_waits: 0,
 };
 
 thread_local! {
@@ -229,11 +235,9 @@ pub(crate) fn waited_for(what: &str, way: &str) -> Error {
     if interrupted() {
         return interruption();
     }
-    let Circumstances { terms, retries, .. } = CURRENT.get();
-    if retries > 0 && retries >= terms.retry_count {
-        let message = format!(
-            "{what} at each of the {retries} further tries that a call makes; {way}, or raise retry_count"
-        );
+    let Circumstances { terms, retries, out_of_tries, .. } = CURRENT.get();
+    if out_of_tries {
+        let message = format!("{what}, also at {retries} further tries; {way}, or raise retry_count");
         return Error::new(Status::Busy, message).with_field("retry_count");
     }
     let message = format!(
@@ -262,11 +266,19 @@ pub(crate) fn pause(attempt: u32) -> bool {
     const FIRST: Duration = Duration::from_micros(50);
     let left = remaining();
     let current = CURRENT.get();
-    if left.is_zero() || current.retries >= current.terms.retry_count {
+    let Terms { retry_count, retry_delay, .. } = current.terms;
+    let growing = FIRST.saturating_mul(1 << attempt.min(20));
+    let is_full = growing >= retry_delay;
+    if left.is_zero() || current.out_of_tries {
         return false;
     }
-    CURRENT.set(Circumstances { retries: current.retries + 1, ..current });
-    let most = FIRST.saturating_mul(1 << attempt.min(20)).min(current.terms.retry_delay);
+    if retry_count == 0 || (is_full && current.full_waits >= retry_count) {
+        CURRENT.set(Circumstances { out_of_tries: true, ..current });
+        return false;
+    }
+    let (retries, full_waits) = (current.retries + 1, current.full_waits + u32::from(is_full));
+    CURRENT.set(Circumstances { retries, full_waits, ..current });
+    let most = growing.min(retry_delay);
     // Each RandomState has keys of its own: the standard library's source of random numbers.
     let random = RandomState::new().hash_one(attempt) >> 32;
     let part = u32::try_from(random % 512).unwrap_or(0) + 512;
@@ -306,10 +318,14 @@ mod tests {
 
     #[test]
     fn retries_are_counted_over_the_whole_call() {
+        let none = Call::begin(Terms { retry_count: 0, ..terms(Duration::from_secs(1000), None) });
+        assert!(!pause(0) && waited_for("it was taken", "try").field() == "retry_count");
+        drop(none);
         let call = Call::begin(Terms { retry_count: 3, ..terms(Duration::from_secs(1000), None) });
-        assert_eq!([0, 0, 1, 0].map(pause), [true, true, true, false]);
+        // The short ones that grow to the delay are not counted.
+        assert_eq!([0, 1, 9, 9, 0, 9, 9].map(pause), [true, true, true, true, true, true, false]);
         assert_eq!(waited_for("it was taken", "try").field(), "retry_count");
-        assert_eq!(call.end().retries, 3);
+        assert_eq!(call.end().retries, 6);
     }
 
     #[test]

@@ -49,14 +49,14 @@ impl Engine {
 
     /// Changes a value that all handles share.
     pub fn set(&self, key: &Key, value: &str) -> Result<()> {
-        let mut settings = self.settings();
-        let mut changed = settings.clone();
+        let mut changed = self.settings().clone();
         changed.note(key.name, value);
         if key.name == "retention_seconds" {
             self.follow_retention(&changed)?;
         }
-        self.shared.follow(&changed);
-        *settings = changed;
+        let mut settings = self.settings();
+        settings.note(key.name, value);
+        self.shared.follow(&settings);
         Ok(())
     }
 
@@ -98,11 +98,10 @@ impl Engine {
     fn follow_retention(&self, settings: &Settings) -> Result<()> {
         let seconds = settings.seconds("retention_seconds");
         let mut retention = self.retention.lock().unwrap_or_else(PoisonError::into_inner);
-        // The one before ends first.
-        *retention = None;
-        if !seconds.is_zero() && !settings.flag("read_only") {
-            *retention = Some(Retention::begin(Arc::clone(&self.shared), seconds)?);
-        }
+        let wanted = !seconds.is_zero() && !settings.flag("read_only");
+        let next = if wanted { Some(Retention::begin(Arc::clone(&self.shared), seconds)?) } else { None };
+        // The one before ends here, and is waited for.
+        drop(std::mem::replace(&mut *retention, next));
         Ok(())
     }
 

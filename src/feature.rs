@@ -13,9 +13,6 @@ pub struct Feature<'a> {
     json: &'a str,
 }
 
-/// Above this, not every whole number is a double.
-const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
-
 impl<'a> EntryRef<'a> {
     /// The value at `pointer` in the features; `None` if it leads nowhere. "" is all of them.
     pub fn feature(self, pointer: &str) -> Result<Option<Feature<'a>>> {
@@ -49,28 +46,17 @@ impl<'a> Feature<'a> {
         if number.is_finite() { Ok(number) } else { Err(self.too_large("a double")) }
     }
 
-    /// The whole number. One that is written with decimals or an exponent, such as `1e3`, must be
-    /// exact as a double.
+    /// The whole number, exactly, also where it is written with decimals or an exponent, such as `1e3`.
     pub fn integer(self) -> Result<i64> {
         self.expect(Kind::Number)?;
-        if let Ok(integer) = self.json.parse() {
-            return Ok(integer);
+        match whole(self.json) {
+            Some(Whole::Number(number)) => Ok(number),
+            Some(Whole::TooLarge) => Err(self.too_large("64 bits")),
+            None => {
+                let message = format!("the value is {}, which is no whole number", excerpt(self.json));
+                Err(Error::argument("pointer", message))
+            }
         }
-        if !self.json.contains(['.', 'e', 'E']) {
-            return Err(self.too_large("64 bits"));
-        }
-        let number: f64 = self.json.parse().unwrap_or(f64::NAN);
-        if number.abs() > EXACT_MAX {
-            return Err(
-                self.too_large("53 bits, which is what a number with decimals or an exponent may have")
-            );
-        }
-        if number.fract() != 0.0 {
-            let message = format!("the value is {}, which is no whole number", excerpt(self.json));
-            return Err(Error::argument("pointer", message));
-        }
-        #[allow(clippy::cast_possible_truncation)] // Whole, and far from the ends of an i64.
-        Ok(number as i64)
     }
 
     /// The string, decoded.
@@ -97,19 +83,21 @@ impl<'a> Feature<'a> {
     /// The numbers of the array, each as the nearest double, put into `numbers`; how many there
     /// are. An error if they are more, or if an element is no number.
     pub fn numbers(self, numbers: &mut [f64]) -> Result<usize> {
+        self.put_numbers(numbers.len(), |index, number| numbers[index] = number)
+    }
+
+    /// The same for who has room for so many, one after the other.
+    pub(crate) fn put_numbers(self, room: usize, mut put: impl FnMut(usize, f64)) -> Result<usize> {
         let len = self.array_len()?;
-        if len > numbers.len() {
-            let message = format!(
-                "the array has {len} elements, and there is room for {}; give room for all",
-                numbers.len()
-            );
+        if len > room {
+            let message =
+                format!("the array has {len} elements, and there is room for {room}; give room for all");
             return Err(Error::new(Status::LimitExceeded, message).with_field("values_max"));
         }
-        let mut places = numbers.iter_mut();
+        let mut index = 0;
         self.elements(|element| {
-            if let Some(place) = places.next() {
-                *place = element.number()?;
-            }
+            put(index, element.number()?);
+            index += 1;
             Ok(())
         })
     }
@@ -139,5 +127,73 @@ impl<'a> Feature<'a> {
     fn too_large(self, what: &str) -> Error {
         let message = format!("the value is {}, too large for {what}", excerpt(self.json));
         Error::new(Status::LimitExceeded, message).with_field("pointer")
+    }
+}
+
+/// A whole number.
+#[derive(Debug, PartialEq)]
+enum Whole {
+    Number(i64),
+    TooLarge,
+}
+
+/// The whole number that a JSON number is, if it is one: decided on its digits, not on the nearest
+/// double.
+fn whole(json: &str) -> Option<Whole> {
+    let (mantissa, exponent) = json.split_once(['e', 'E']).unwrap_or((json, "0"));
+    let (sign, mantissa) = mantissa.strip_prefix('-').map_or(("", mantissa), |mantissa| ("-", mantissa));
+    let (before, behind) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = format!("{before}{behind}");
+    let significant = digits.trim_end_matches('0');
+    if significant.is_empty() {
+        return Some(Whole::Number(0));
+    }
+    let shift = i64::try_from(digits.len() - significant.len()).ok()? - i64::try_from(behind.len()).ok()?;
+    let negative = exponent.starts_with('-');
+    // An exponent beyond all bounds is so in its own direction.
+    let exponent = exponent.parse::<i64>().unwrap_or(if negative { i64::MIN } else { i64::MAX });
+    let zeros = usize::try_from(exponent.saturating_add(shift)).ok()?;
+    /// More than 64 bits can have.
+    const DIGITS_MAX: usize = 20;
+    if significant.trim_start_matches('0').len().saturating_add(zeros) > DIGITS_MAX {
+        return Some(Whole::TooLarge);
+    }
+    let number = format!("{sign}{significant}{}", "0".repeat(zeros)).parse();
+    Some(number.map_or(Whole::TooLarge, Whole::Number))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_numbers_are_told_by_their_digits() {
+        for (json, expected) in [
+            ("0", 0),
+            ("-0.0", 0),
+            ("0e999999999999999999999", 0),
+            ("12", 12),
+            ("1e3", 1000),
+            ("1.250E2", 125),
+            ("-1.0", -1),
+            ("120e-1", 12),
+            ("9007199254740993", 9_007_199_254_740_993),
+            ("9223372036854775807", i64::MAX),
+            ("-9223372036854775808", i64::MIN),
+            ("922337203685477580700e-2", i64::MAX),
+            ("0.00000000000000000000000001e26", 1),
+        ] {
+            assert_eq!(whole(json), Some(Whole::Number(expected)), "{json}");
+        }
+        for json in
+            ["1.5", "0.99999999999999999999", "1e-400", "9007199254740992.5", "1e-99999999999999999999"]
+        {
+            assert_eq!(whole(json), None, "{json}");
+        }
+        for json in
+            ["9223372036854775808", "1e19", "-1e999", "1e99999999999999999999", "123456789012345678901"]
+        {
+            assert_eq!(whole(json), Some(Whole::TooLarge), "{json}");
+        }
     }
 }

@@ -84,14 +84,16 @@ impl Shared {
         self.has_notices.store(true, Ordering::Release);
     }
 
-    /// The lines that were left.
-    pub fn take_notices(&self) -> Vec<(Level, String)> {
+    /// The lines that were left, of this level and graver ones.
+    pub fn take_notices(&self, most: Level) -> Vec<(Level, String)> {
         if !self.has_notices.load(Ordering::Acquire) {
             return Vec::new();
         }
         let mut notices = self.notices.lock().unwrap_or_else(PoisonError::into_inner);
-        self.has_notices.store(false, Ordering::Release);
-        notices.drain(..).collect()
+        let (taken, left): (Vec<_>, Vec<_>) = notices.drain(..).partition(|(level, _)| *level <= most);
+        self.has_notices.store(!left.is_empty(), Ordering::Release);
+        notices.extend(left);
+        taken
     }
 
     /// Whether the file is still where it was.

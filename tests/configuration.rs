@@ -360,6 +360,82 @@ fn what_other_programs_added_to_the_table_survives_a_change() {
     assert_eq!(schema(), before);
 }
 
+/// What is planted in a file's schema is run by nobody, not even where a change makes it anew.
+#[test]
+fn what_is_planted_in_the_schema_does_not_run_when_a_setting_changes() {
+    let place = Place::new();
+    let victim = rusqlite::Connection::open(place.path("victim.db")).unwrap();
+    victim.execute_batch("CREATE TABLE precious (x); INSERT INTO precious VALUES (1)").unwrap();
+    drop(victim);
+    let attack =
+        format!("ATTACH '{}' AS e; DELETE FROM e.precious; DELETE FROM ledger", place.file("victim.db"));
+    let ledger = place.open(&[]);
+    ledger.append_json(&entry(1.0, "n")).unwrap();
+    ledger.close().unwrap();
+    let other = place.sqlite();
+    let index = format!("CREATE INDEX theirs ON ledger(created_at); {attack}").replace('\'', "''");
+    let name = format!("simledger_guard_x\"; {attack}; --").replace('"', "\"\"");
+    other
+        .execute_batch(&format!(
+            "CREATE INDEX theirs ON ledger(created_at);
+             CREATE TRIGGER simledger_guard_x AFTER INSERT ON ledger BEGIN SELECT 1; END;
+             CREATE TRIGGER \"{name}\" AFTER INSERT ON ledger BEGIN SELECT 1; END;
+             PRAGMA writable_schema = ON;
+             UPDATE sqlite_schema SET sql = '{index}' WHERE name = 'theirs';"
+        ))
+        .unwrap();
+    drop(other);
+    let ledger = place.open(&[]);
+    // Done or refused: nothing else happens.
+    let _ = ledger.set_option("guards", "off");
+    let _ = ledger.set_option("unique", "none");
+    assert_eq!(ledger.count().unwrap(), 1);
+    let victim = rusqlite::Connection::open(place.path("victim.db")).unwrap();
+    assert_eq!(victim.query_row("SELECT count(*) FROM precious", [], |row| row.get::<_, i64>(0)).unwrap(), 1);
+}
+
+#[test]
+fn uniqueness_that_another_programs_index_keeps_cannot_be_given_up() {
+    let place = Place::new();
+    let ledger = place.open(&[]);
+    place.sqlite().execute_batch("CREATE UNIQUE INDEX theirs ON ledger(timestamp, node_id)").unwrap();
+    let error = ledger.set_option("unique", "none").unwrap_err();
+    assert_eq!((error.status(), error.field()), (Status::InvalidConfig, "unique"), "{error}");
+    assert_eq!(ledger.option("unique").unwrap(), "timestamp_node_id");
+    assert_eq!(ledger.append_json(&entry(1.0, "n")).unwrap(), 1);
+    assert_eq!(ledger.append_json(&entry(1.0, "n")).unwrap_err().status(), Status::Duplicate);
+}
+
+#[test]
+fn a_handle_that_may_only_read_cannot_let_entries_be_deleted() {
+    let place = Place::new();
+    let writing = place.open(&[]);
+    writing.append_json(&entry(1.0, "n")).unwrap();
+    let reading = place.open(&[("read_only", "true")]);
+    let error = reading.set_option("retention_seconds", "1").unwrap_err();
+    assert_eq!((error.status(), error.field()), (Status::ReadOnly, "read_only"));
+    assert_eq!(writing.option("retention_seconds").unwrap(), "0");
+}
+
+/// As the Python module is configured: three attempts with a tenth of a second between them are not
+/// used up in a moment.
+#[test]
+fn few_retries_are_waits_of_the_delay_and_not_moments() {
+    let place = Place::new();
+    let ledger = place.open(&[("retry_attempts", "3"), ("retry_delay", "0.02")]);
+    let other = place.sqlite();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let error = ledger.append_json(&entry(1.0, "n")).unwrap_err();
+    assert_eq!((error.status(), error.field()), (Status::Busy, "retry_count"), "{error}");
+    // Nine waits that grow from 50 microseconds to the delay, then three of it.
+    assert_eq!(metric(&ledger, "retries"), 12.0);
+    ledger.set_option("retry_count", "0").unwrap();
+    let error = ledger.append_json(&entry(1.0, "n")).unwrap_err();
+    assert_eq!(error.field(), "retry_count", "{error}");
+    other.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(ledger.append_json(&entry(1.0, "n")).unwrap(), 1);
+}
+
 #[test]
 fn a_change_that_is_not_committed_changes_nothing() {
     let place = Place::new();

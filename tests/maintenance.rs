@@ -289,6 +289,33 @@ fn what_other_programs_broke_is_found() {
     );
 }
 
+/// Where SQLite cannot read on, what it found before is not lost, and neither is what it stumbled on.
+#[test]
+fn damage_is_a_finding_with_its_place_and_indexes_can_be_built_anew() {
+    for index in ["idx_ledger_confidence", "idx_ledger_node_id"] {
+        let place = Place::new();
+        let ledger = place.open(&[("journal_mode", "DELETE")]);
+        fill(&ledger, 0, 3000);
+        ledger.close().unwrap();
+        let root = "SELECT rootpage FROM sqlite_schema WHERE name = ?1";
+        let page: i64 = place.sqlite().query_row(root, [index], |row| row.get(0)).unwrap();
+        let page = usize::try_from(page).unwrap();
+        let mut bytes = std::fs::read(place.path("ledger.db")).unwrap();
+        bytes[(page - 1) * 4096..page * 4096].fill(0xa5);
+        std::fs::write(place.path("ledger.db"), bytes).unwrap();
+        let ledger = place.open(&[("journal_mode", "DELETE")]);
+        let findings = ledger.integrity_check(NO_LIMIT, None).unwrap();
+        let page = format!("page {page}");
+        assert!(findings.iter().any(|finding| finding.contains(&page)), "{index}: {findings:?}");
+    }
+    let place = Place::new();
+    let ledger = place.open(&[]);
+    fill(&ledger, 0, 10);
+    place.sqlite().execute("UPDATE sqlite_sequence SET seq = 'abc'", []).unwrap();
+    let findings = ledger.integrity_check(NO_LIMIT, None).unwrap();
+    assert!(findings.len() == 1 && findings[0].starts_with("the ids"), "{findings:?}");
+}
+
 /// Bytes of the file, page by page, turned over: each of these is a status and a message, and what
 /// can still be read is.
 #[test]

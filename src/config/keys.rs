@@ -74,7 +74,7 @@ pub static KEYS: &[Key] = &[
     key("timeout", "30", Scope::Handle, Change::Anytime, Kind::Seconds { max: SECONDS_MAX },
         "Seconds that a call may take in all when it must wait; decimals allowed; 0: try once."),
     key("retry_count", "1000000", Scope::Handle, Change::Anytime, Kind::Integer { min: 0, max: u32::MAX as u64 },
-        "Most times that a call tries again when another process holds a lock, within the timeout."),
+        "Most waits of retry_delay that a call makes when another process holds a lock, within the timeout, after shorter ones that grow to it; 0: none at all."),
     key("retry_delay", "0.001", Scope::Handle, Change::Anytime, Kind::Seconds { max: 3600.0 },
         "Seconds between two tries at most: the first wait is 50 microseconds, each further one twice as long up to this, and a random part of it is taken."),
     key("sql_timeout", "30", Scope::Handle, Change::Anytime, Kind::Seconds { max: SECONDS_MAX },
@@ -156,7 +156,8 @@ impl Key {
                 _ => Err(refuse(&format!("a whole number from {min} to {max}"))),
             },
             Kind::Seconds { max } => match value.parse::<f64>() {
-                Ok(seconds) if (0.0..=max).contains(&seconds) => Ok(seconds.to_string()),
+                // Without the sign that a zero may have.
+                Ok(seconds) if (0.0..=max).contains(&seconds) => Ok((seconds + 0.0).to_string()),
                 _ => Err(refuse(&format!("a number of seconds from 0 to {max}"))),
             },
         }

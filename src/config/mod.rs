@@ -90,7 +90,14 @@ impl Config {
                     let normal = normalize(&key, &value)
                         .map_err(|error| error.context(format!("\"{path}\", line {line}")))?;
                     match normal {
-                        Some((name, value)) => _ = values.insert(name, value),
+                        Some((name, value)) => {
+                            if values.insert(name, value).is_some() {
+                                let message = format!(
+                                    "\"{path}\", line {line}: {name} is set twice, once by another name"
+                                );
+                                return Err(Error::new(Status::InvalidConfig, message).with_field(name));
+                            }
+                        }
                         None => warnings.push(format!(
                             "\"{path}\", line {line}: \"{}\" is no configuration key and is ignored; {}",
                             excerpt(&key),

@@ -51,7 +51,7 @@ pub(super) fn section(text: &str) -> Result<Option<Vec<Member>>> {
     loop {
         let (event, at) = reader.next()?;
         match event {
-            Event::MappingEnd => return Ok(found),
+            Event::MappingEnd => break,
             Event::Scalar(name, ..) if name == SECTION => {
                 if found.is_some() {
                     return Err(fault(at, "the section \"database\" stands twice"));
@@ -65,9 +65,22 @@ pub(super) fn section(text: &str) -> Result<Option<Vec<Member>>> {
             }
         }
     }
+    reader.end()?;
+    Ok(found)
 }
 
 impl Reader<'_> {
+    /// Nothing may follow the first document, and nothing that is no YAML.
+    fn end(&mut self) -> Result<()> {
+        loop {
+            match self.next()? {
+                (Event::StreamEnd, _) => return Ok(()),
+                (Event::DocumentEnd, _) => {}
+                (_, at) => return Err(fault(at, "the file has more than one document")),
+            }
+        }
+    }
+
     fn next(&mut self) -> Result<(Event, Marker)> {
         self.parser.next_token().map_err(|error: ScanError| fault(*error.marker(), error.info()))
     }
@@ -209,6 +222,8 @@ logging: *anchor
             ("database:\n\tpath: a", "line 2"),
             ("database: {path: a", "line"),
             ("database: {path: a}\n\u{0}", "NUL"),
+            ("database: {path: a}\n---\ndatabase: {path: b}", "more than one document"),
+            ("database: {path: a}\n---\n[broken", "more than one document"),
         ] {
             let error = section(text).unwrap_err();
             assert_eq!(error.status(), Status::InvalidConfig, "{text}");

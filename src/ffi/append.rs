@@ -25,8 +25,8 @@ use crate::error::Status;
 ///
 /// Any thread. Returns OK (with `on_duplicate = ignore` also for an equal entry that was there, and
 /// its id); INVALID_ARGUMENT; INVALID_ENTRY; DUPLICATE; or as any call on a ledger: BUSY,
-/// READ_ONLY, NO_SPACE, IO, CORRUPT, CLOSED, LIMIT_EXCEEDED (no ids left), WRONG_THREAD,
-/// OUT_OF_MEMORY, INTERNAL. Whatever is not OK wrote nothing.
+/// INTERRUPTED, READ_ONLY, NO_SPACE, IO, CORRUPT, CLOSED, LIMIT_EXCEEDED (no ids left),
+/// WRONG_THREAD, OUT_OF_MEMORY, INTERNAL. Whatever is not OK wrote nothing.
 ///
 /// # Safety
 /// `json` is as long as its length says. `id` and `error` are NULL or can be written to.

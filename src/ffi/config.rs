@@ -65,7 +65,7 @@ pub unsafe extern "C" fn simledger_config_free(config: *mut simledger_config) {
 /// | `path` | `ledger.db` | the ledger file; `:memory:` is a new ledger in memory |
 /// | `read_only` | `false` | open an existing file for reading only |
 /// | `timeout` | `30` | seconds a call may take in all when it must wait, 0 to 1e9, decimals allowed; 0: try once |
-/// | `retry_count` | `1000000` | most times that a call tries again when another process holds a lock, within `timeout` |
+/// | `retry_count` | `1000000` | most waits of `retry_delay` that a call makes when another process holds a lock, within `timeout`, after shorter ones that grow to it; 0: none at all |
 /// | `retry_delay` | `0.001` | seconds between two tries at most: the first wait is 50 microseconds, each further one twice as long up to this; a random part of it is taken |
 /// | `sql_timeout` | `30` | seconds that a statement of `simledger_sql` may run |
 /// | `check_same_thread` | `false` | only the thread that opened the ledger may use the handle (close is free) |

@@ -125,8 +125,7 @@ pub unsafe extern "C" fn simledger_entry_feature_number(
 ///
 /// Any thread. Costs what it takes to read the features up to there. Returns OK; NOT_FOUND (the
 /// pointer leads nowhere); INVALID_ARGUMENT (the pointer is malformed, or what is there is no whole
-/// number); LIMIT_EXCEEDED (too large for 64 bits, or written with decimals or an exponent and
-/// above 2^53); INTERNAL.
+/// number); LIMIT_EXCEEDED (too large for 64 bits, whatever way it is written); INTERNAL.
 ///
 /// # Safety
 /// `entry` is NULL or an entry that is alive. `pointer` is as long as its length says. `value` can
@@ -240,17 +239,18 @@ pub unsafe extern "C" fn simledger_entry_feature_numbers(
     // SAFETY: as the caller promises.
     let out = unsafe { Out::new(len, 0) };
     let work = |feature: Feature<'_>| {
-        let places: &mut [f64] = match (values.is_null(), values_max) {
-            (_, 0) => &mut [],
-            (true, _) => return Err(null("values")),
+        match (values.is_null(), values_max) {
+            (true, 1..) => return Err(null("values")),
             (_, most) if most > isize::MAX as usize / size_of::<f64>() => {
                 let message = format!("values_max is {most}, more than any array can have");
                 return Err(Error::argument("values_max", message));
             }
-            // SAFETY: not NULL, and as long as the caller promises. Whatever bits are there are doubles.
-            _ => unsafe { std::slice::from_raw_parts_mut(values, values_max) },
-        };
-        out.set(feature.numbers(places)?);
+            _ => {}
+        }
+        // SAFETY: not NULL where there is room, and below `values_max`, for which the caller promises
+        // room. Nothing is read from there.
+        let put = |index, number| unsafe { values.add(index).write(number) };
+        out.set(feature.put_numbers(values_max, put)?);
         Ok(())
     };
     // SAFETY: as the caller promises.

@@ -22,9 +22,10 @@ pub const SIMLEDGER_VACUUM_FULL: i32 = 2;
 /// else ends it.
 ///
 /// Called during the call, on its thread, with no lock of the library held but the snapshot that
-/// the check reads. It may call the library, but not close this ledger, nor write to it if it is in
-/// memory. A C++ exception out of it ends the program: catch it inside, or use `simledger.hpp`,
-/// which does.
+/// the check reads. It may call the library, but not close this ledger; its connection is in use
+/// meanwhile, so that reading with `max_connections = 1` is BUSY. For a ledger in memory it is
+/// called at the beginning and the end only. A C++ exception out of it ends the program: catch it
+/// inside, or use `simledger.hpp`, which does.
 pub type simledger_progress_callback = Option<unsafe extern "C" fn(part: f64, user_data: *mut c_void) -> i32>;
 
 /// Deletes entries whose timestamp is more than `max_age_seconds` behind the ledger's clock: the
@@ -40,8 +41,8 @@ pub type simledger_progress_callback = Option<unsafe extern "C" fn(part: f64, us
 /// - `max_age_seconds`: finite and above 0.
 /// - `deleted`: gets how many were deleted; 0 on failure. May be NULL.
 ///
-/// Any thread. Returns OK; INVALID_ARGUMENT; or as any call on a ledger: BUSY, READ_ONLY, NO_SPACE,
-/// IO, CORRUPT, CLOSED, WRONG_THREAD, OUT_OF_MEMORY, INTERNAL. After a failure
+/// Any thread. Returns OK; INVALID_ARGUMENT; or as any call on a ledger: BUSY, INTERRUPTED,
+/// READ_ONLY, NO_SPACE, IO, CORRUPT, CLOSED, WRONG_THREAD, OUT_OF_MEMORY, INTERNAL. After a failure
 /// `simledger_error_work_done` says how many were deleted before it; call again for the rest.
 ///
 /// # Safety
@@ -202,8 +203,8 @@ pub unsafe extern "C" fn simledger_vacuum(
 ///
 /// Any thread. Takes seconds for a million entries. Returns OK (also with findings);
 /// INVALID_ARGUMENT; INTERRUPTED (`progress` ended it, or `simledger_interrupt`); CORRUPT (so
-/// damaged that it cannot be checked); or as any call on a ledger: BUSY, IO, CLOSED, WRONG_THREAD,
-/// OUT_OF_MEMORY, INTERNAL.
+/// damaged that it cannot be checked); or as any call on a ledger: BUSY, INTERRUPTED, IO, CLOSED,
+/// WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
 ///
 /// # Safety
 /// `progress` can be called with `user_data`. `count` can be written to. `findings` and `error` are

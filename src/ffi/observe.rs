@@ -86,8 +86,8 @@ pub unsafe extern "C" fn simledger_metrics_prometheus(
 /// - `value`: gets the number; 0 on failure.
 ///
 /// Any thread. Returns OK; NOT_FOUND (it could not be found out, or there is none for a ledger in
-/// memory); INVALID_ARGUMENT (no such name; the message names the nearest); IO (the file is not where
-/// it was); CLOSED; WRONG_THREAD; OUT_OF_MEMORY; INTERNAL.
+/// memory); INVALID_ARGUMENT (no such name; the message names the nearest); IO (the file is not
+/// where it was); CLOSED; WRONG_THREAD; OUT_OF_MEMORY; INTERNAL.
 ///
 /// # Safety
 /// `name` is as long as its length says. `value` can be written to. `error` is NULL or can be

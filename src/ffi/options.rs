@@ -14,7 +14,8 @@ use crate::ledger::Ledger;
 /// of all handles of the file in this process, `max_connections`, `entry_cache_size`,
 /// `query_cache_size`, `cache_ttl` and `retention_seconds`. While no other handle of the file is
 /// open in this process: `unique`, `clock`, `guards` and `commit`, which are stored in the file,
-/// for other processes too. The other keys never.
+/// for other processes too: one that has the file open learns of it when it opens it the next time,
+/// so that they are better changed while none has. The other keys never.
 ///
 /// `unique = none` writes the table of a ledger anew where the constraint is part of it, which
 /// takes as long as that; `unique = timestamp_node_id` is DUPLICATE where the ledger holds entries

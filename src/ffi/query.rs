@@ -209,9 +209,10 @@ pub unsafe extern "C" fn simledger_query_set_limit(
 }
 
 /// Only what comes, in the order of the query, behind the entry with this timestamp and id: pass
-/// those of the last entry of a page to get the next page. No entry comes twice or is left out,
-/// whatever is appended in between (in descending orders what is newer than the first page is not
-/// seen).
+/// those of the last entry of a page to get the next page. No entry comes twice, whatever is
+/// appended in between. What is appended in front of the place where the next page begins is not
+/// seen: in descending orders what is newer than the first page, in the orders of time what comes
+/// late with an older or newer timestamp.
 ///
 /// - `timestamp`: in seconds, finite; without effect in the orders of ids.
 /// - `id`: from 1.
@@ -324,12 +325,16 @@ pub unsafe extern "C" fn simledger_query_plan(
 ///   strings of hexadecimal digits. Yours until `simledger_string_free`; NULL on failure.
 /// - `json_len`: gets its length in bytes; 0 on failure. May be NULL.
 ///
-/// Any thread. It may run for `sql_timeout` seconds, sorts in memory, and holds a snapshot of the
-/// file meanwhile (appends to a ledger in memory wait for it). Returns OK; INVALID_ARGUMENT (what
-/// is wrong with the statement or its parameters); INTERRUPTED (the time is up, or
-/// `simledger_interrupt`); LIMIT_EXCEEDED (the JSON, or a value, takes more than
-/// `result_bytes_max`); or as any call on a ledger: BUSY, IO, CORRUPT, CLOSED, WRONG_THREAD,
-/// OUT_OF_MEMORY, INTERNAL.
+/// The time is looked at between the steps of a statement, not while it is prepared nor inside one
+/// call of a SQL function: common table expressions that double one another, and `instr`, `trim` or
+/// `replace` on megabytes, may take longer than they are given, and much memory. This is for the
+/// statements of those who run the program, not for those of strangers.
+///
+/// Any thread. It may run for `sql_timeout` seconds, and holds a snapshot of the file meanwhile
+/// (appends to a ledger in memory wait for it). Returns OK; INVALID_ARGUMENT (what is wrong with
+/// the statement or its parameters); INTERRUPTED (the time is up, or `simledger_interrupt`);
+/// LIMIT_EXCEEDED (the JSON, or a value, takes more than `result_bytes_max`); or as any call on a
+/// ledger: BUSY, INTERRUPTED, IO, CORRUPT, CLOSED, WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
 ///
 /// # Safety
 /// The texts are as long as their lengths say. `json` can be written to. `json_len` and `error` are

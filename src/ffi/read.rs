@@ -28,8 +28,8 @@ use crate::ledger::Ledger;
 /// - `entries`: gets the result, yours until `simledger_entries_free`; NULL on failure.
 ///
 /// Any thread. Returns OK; INVALID_ARGUMENT; LIMIT_EXCEEDED (one entry alone takes more than
-/// `result_bytes_max`); or as any call on a ledger: BUSY, IO, CORRUPT, CLOSED, WRONG_THREAD,
-/// OUT_OF_MEMORY, INTERNAL.
+/// `result_bytes_max`); or as any call on a ledger: BUSY, INTERRUPTED, IO, CORRUPT, CLOSED,
+/// WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
 ///
 /// # Safety
 /// `entries` can be written to. `error` is NULL or can be written to.
@@ -72,8 +72,8 @@ pub unsafe extern "C" fn simledger_read_all(
 ///   on failure.
 ///
 /// Any thread. Returns OK; NOT_FOUND (without an error object); INVALID_ARGUMENT; CORRUPT (also
-/// where the row is no valid entry); or as any call on a ledger: BUSY, IO, CLOSED, WRONG_THREAD,
-/// OUT_OF_MEMORY, INTERNAL.
+/// where the row is no valid entry); or as any call on a ledger: BUSY, INTERRUPTED, IO, CLOSED,
+/// WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
 ///
 /// # Safety
 /// `entry` can be written to. `error` is NULL or can be written to.
@@ -107,8 +107,8 @@ pub unsafe extern "C" fn simledger_get_by_id(
 /// - `entries`: gets the result, yours until `simledger_entries_free`; NULL on failure.
 ///
 /// Any thread. Returns OK; INVALID_ARGUMENT; LIMIT_EXCEEDED (they take more than
-/// `result_bytes_max`: give a smaller limit); or as any call on a ledger: BUSY, IO, CORRUPT,
-/// CLOSED, WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
+/// `result_bytes_max`: give a smaller limit); or as any call on a ledger: BUSY, INTERRUPTED, IO,
+/// CORRUPT, CLOSED, WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
 ///
 /// # Safety
 /// `node_id` is as long as its length says. `entries` can be written to. `error` is NULL or can be
@@ -136,8 +136,8 @@ pub unsafe extern "C" fn simledger_read_by_node(
 /// - `count`: gets the number; 0 on failure.
 ///
 /// Any thread. SQLite counts by reading an index through: milliseconds for a million. Returns OK;
-/// INVALID_ARGUMENT; or as any call on a ledger: BUSY, IO, CORRUPT, CLOSED, WRONG_THREAD,
-/// OUT_OF_MEMORY, INTERNAL.
+/// INVALID_ARGUMENT; or as any call on a ledger: BUSY, INTERRUPTED, IO, CORRUPT, CLOSED,
+/// WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
 ///
 /// # Safety
 /// `count` can be written to. `error` is NULL or can be written to.

@@ -1,4 +1,5 @@
-//! The shapes that most calls on a ledger have: those that give nothing, a number, a text or entries.
+//! The shapes that most calls on a ledger have: those that give nothing, a number, a text or
+//! entries.
 //!
 //! Each takes the ledger, where the result goes with the name of that argument, and what to do.
 

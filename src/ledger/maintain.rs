@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::logging::{self, Level};
 use crate::metrics::Operation;
 use crate::store::{Cutoff, ProgressFunction, Store, Vacuum};
+use crate::sys::fork;
 
 impl Ledger {
     /// Deletes entries more than so many seconds behind the ledger's clock; how many.
@@ -58,11 +59,13 @@ impl Ledger {
                 let message = "findings_max is 0; it must be at least 1, or SIMLEDGER_NO_LIMIT for all";
                 return Err(Error::argument("findings_max", message));
             }
-            let (serial, metrics) = (self.serial, shared.metrics_shared());
+            let (serial, metrics, self_epoch) = (self.serial, shared.metrics_shared(), self.epoch);
             let told: Arc<ProgressFunction> = Arc::new(move |part| {
                 metrics.integrity_check_progress.set(part);
                 let Some(progress) = &progress else { return true };
-                logging::enter_callback(serial).is_none_or(|_within| progress(part))
+                let goes_on = logging::enter_callback(serial).is_none_or(|_within| progress(part));
+                // In a child that the callback forked, nothing of this call may go on.
+                goes_on && self_epoch == fork::epoch()
             });
             let findings = shared.store().integrity_check(findings_max, Some(&told))?;
             for finding in &findings {

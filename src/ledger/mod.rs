@@ -125,7 +125,12 @@ impl Ledger {
                 *self.options.write().unwrap_or_else(PoisonError::into_inner) = settings.options();
                 Ok(())
             }
-            (_, Scope::Engine) => self.engine.set(key, &value),
+            (_, Scope::Engine) => {
+                if key.name == "retention_seconds" {
+                    self.check_writable()?;
+                }
+                self.engine.set(key, &value)
+            }
             (_, Scope::File) => {
                 self.check_writable()?;
                 Engine::set_in_file(&self.engine, key, &value)
@@ -173,8 +178,8 @@ impl Ledger {
         let terms = Terms::new(&options, self.log.level(), Some(self.interrupts.get()));
         let result = self.check_thread().and_then(|()| {
             let (result, ended) = speaking(terms, &self.log, self.serial, || {
-                if terms.log_level.is_some() {
-                    for (level, line) in shared.take_notices() {
+                if let Some(most) = terms.log_level {
+                    for (level, line) in shared.take_notices(most) {
                         call::log(level, || line);
                     }
                 }

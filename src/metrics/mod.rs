@@ -7,6 +7,7 @@ mod histogram;
 mod snapshot;
 
 use std::cell::Cell;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -136,13 +137,20 @@ impl Timer {
     /// Times an operation, or one in some where reading the clock would cost more than it.
     pub fn start(operation: Operation) -> Timer {
         thread_local! {
-            static CALLS: Cell<u64> = const { Cell::new(0) };
+            /// Calls of each, from a random number on, so that threads of a few calls count right
+            /// on the average.
+            static CALLS: [Cell<u64>; 3] = std::array::from_fn(|_| Cell::new(RandomState::new().hash_one(0)));
         }
-        let is_cheap = matches!(operation, Operation::Get | Operation::Poll | Operation::ReadByNode);
-        let weight = if is_cheap { SAMPLED_ONE_IN } else { 1 };
-        let calls = CALLS.replace(CALLS.get().wrapping_add(u64::from(is_cheap)));
-        let timed = calls.is_multiple_of(weight);
-        Timer { began: timed.then(Instant::now), weight }
+        let cheap = match operation {
+            Operation::Get => 0,
+            Operation::Poll => 1,
+            Operation::ReadByNode => 2,
+            _ => return Timer { began: Some(Instant::now()), weight: 1 },
+        };
+        let count = |calls: &[Cell<u64>; 3]| calls[cheap].replace(calls[cheap].get().wrapping_add(1));
+        // At the very end of a thread there is no counter any more, and nothing is timed.
+        let timed = CALLS.try_with(count).is_ok_and(|calls| calls.is_multiple_of(SAMPLED_ONE_IN));
+        Timer { began: timed.then(Instant::now), weight: SAMPLED_ONE_IN }
     }
 }
 

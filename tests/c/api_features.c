@@ -205,9 +205,9 @@ static void whole_numbers_are_exact_or_refused(simledger_ledger *ledger) {
                  {"1.0", 1, NULL},
                  {"9007199254740992.0", 9007199254740992, NULL},
                  {"-9007199254740992e0", -9007199254740992, NULL},
-                 {"9007199254740994.0", 0, "53 bits"},
-                 {"-1e16", 0, "53 bits"},
-                 {"1e999", 0, "53 bits"},
+                 {"9007199254740994.0", 0, "64 bits"},
+                 {"-1e16", 0, "64 bits"},
+                 {"1e999", 0, "64 bits"},
                  {"1.5", 0, "1.5, which is no whole number"},
                  {"-25e-1", 0, "no whole number"},
                  {"1e-9", 0, "no whole number"}};

@@ -339,9 +339,9 @@ static void retries_end_at_their_count(void) {
     simledger_ledger *ledger =
         open_with("retry.db", "journal_mode", "DELETE", "retry_count", "3", END);
     int descriptor = lock_reserved_byte("retry.db");
-    CHECK_FAILS(SIMLEDGER_BUSY, "retry_count", "3 further tries",
+    CHECK_FAILS(SIMLEDGER_BUSY, "retry_count", "8 further tries",
                 simledger_append(ledger, 5, "n", 1, "{}", 2, 1, NULL, &error));
-    CHECK(metric(ledger, "retries") == 3 && metric(ledger, "errors.BUSY") == 1);
+    CHECK(metric(ledger, "retries") == 8 && metric(ledger, "errors.BUSY") == 1);
     close(descriptor);
     close_ledger(ledger);
 }

@@ -39,7 +39,7 @@ static const struct {
             {"entry_cache_size", OF_ALL_HANDLES, "0", "-1"},
             {"query_cache_size", OF_ALL_HANDLES, "5", "1.5"},
             {"cache_ttl", OF_ALL_HANDLES, "7", "soon"},
-            {"retention_seconds", OF_ALL_HANDLES, "1000000", "-1"},
+            {"retention_seconds", OF_ALL_HANDLES, "1", "-1"},
             {"unique", OF_THE_FILE, "none", "node_id"},
             {"clock", OF_THE_FILE, "simulated", "lamport"},
             {"guards", OF_THE_FILE, "off", "true"},

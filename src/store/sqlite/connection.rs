@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use rusqlite::config::DbConfig;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization, TransactionOperation};
+use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::call;
@@ -68,10 +69,16 @@ impl Source {
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DDL, false)?;
         // Keeps statements from being prepared anew when a bound value changes.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+        // Nor may anything reach into another file; a full vacuum lifts this for a moment.
+        connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
+        // A pattern can take its length times that of the text to be compared.
+        connection.set_limit(Limit::SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 1000)?;
         connection.progress_handler(OPS_BETWEEN_LOOKS, Some(call::should_stop))?;
         connection.execute_batch(&format!(
-            "PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0; \
+            "PRAGMA foreign_keys = ON; PRAGMA temp_store = {}; PRAGMA mmap_size = 0; \
              PRAGMA cache_size = -{}; PRAGMA synchronous = {}; PRAGMA query_only = {};",
+            // Reading needs none, but for SQL of callers: what that sorts must not fill the memory.
+            if role == Role::Reader { "FILE" } else { "MEMORY" },
             self.cache_kilobytes,
             self.synchronous,
             if role == Role::Reader { "ON" } else { "OFF" },

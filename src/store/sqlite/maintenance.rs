@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rusqlite::Connection;
+use rusqlite::limits::Limit;
 
 use super::connection::OPS_BETWEEN_LOOKS;
 use super::fault::translate;
@@ -11,7 +12,7 @@ use super::readers::{Snapshot, one};
 use super::{rows, schema};
 use crate::call;
 use crate::error::{Error, Result, Status};
-use crate::store::{ProgressFunction, Vacuum};
+use crate::store::ProgressFunction;
 
 /// Pages that are given back in one transaction.
 const VACUUM_STEP_PAGES: i64 = 1000;
@@ -40,33 +41,40 @@ pub(super) fn optimize(connection: &Connection) -> Result<()> {
     execute(connection, "PRAGMA analysis_limit = 1000; PRAGMA optimize = 0x10002")
 }
 
-/// Gives free pages back to the file system; how many bytes.
-pub(super) fn vacuum(connection: &Connection, how: Vacuum) -> Result<i64> {
-    let number = |pragma: &str| Ok(one(connection, &format!("PRAGMA {pragma}"))?.unwrap_or(0));
-    let before = number("page_count")?;
-    match how {
-        Vacuum::Full => {
-            // Its copy of the file must not be in memory. A file of the Python module becomes one
-            // that can give space back in steps.
-            let sql = "PRAGMA temp_store = FILE; PRAGMA auto_vacuum = INCREMENTAL; VACUUM";
-            let done = execute(connection, sql);
-            execute(connection, "PRAGMA temp_store = MEMORY").and(done)?;
-        }
-        Vacuum::Incremental => {
-            /// What `PRAGMA auto_vacuum` says.
-            const INCREMENTAL: i64 = 2;
-            if number("auto_vacuum")? != INCREMENTAL {
-                let message = "the file was not made to give space back in steps (by another program); \
-                               a full vacuum gives it back, and lets it from then on";
-                return Err(Error::new(Status::Unsupported, message));
-            }
-            while number("freelist_count")? > 0 {
-                call::check()?;
-                execute(connection, &format!("PRAGMA incremental_vacuum({VACUUM_STEP_PAGES})"))?;
-            }
-        }
+/// Writes the file anew, without free pages; how many bytes less it is.
+pub(super) fn vacuum(connection: &Connection) -> Result<i64> {
+    let before = number(connection, "page_count")?;
+    let attached = |most| connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, most);
+    attached(1).map_err(|error| translate(&error))?;
+    // Its copy of the file must not be in memory. A file of the Python module becomes one that can
+    // give space back in steps.
+    let done = execute(connection, "PRAGMA temp_store = FILE; PRAGMA auto_vacuum = INCREMENTAL; VACUUM");
+    execute(connection, "PRAGMA temp_store = MEMORY").and(done)?;
+    attached(0).map_err(|error| translate(&error))?;
+    freed_since(connection, before)
+}
+
+/// Gives some free pages back to the file system; how many bytes, and whether there are more.
+pub(super) fn vacuum_step(connection: &Connection) -> Result<(i64, bool)> {
+    /// What `PRAGMA auto_vacuum` says.
+    const INCREMENTAL: i64 = 2;
+    if number(connection, "auto_vacuum")? != INCREMENTAL {
+        let message = "the file was not made to give space back in steps (by another program); \
+                       a full vacuum gives it back, and lets it from then on";
+        return Err(Error::new(Status::Unsupported, message));
     }
-    Ok((before - number("page_count")?).max(0) * number("page_size")?)
+    let before = number(connection, "page_count")?;
+    execute(connection, &format!("PRAGMA incremental_vacuum({VACUUM_STEP_PAGES})"))?;
+    Ok((freed_since(connection, before)?, number(connection, "freelist_count")? > 0))
+}
+
+fn freed_since(connection: &Connection, pages_before: i64) -> Result<i64> {
+    let less = pages_before - number(connection, "page_count")?;
+    Ok(less.max(0) * number(connection, "page_size")?)
+}
+
+fn number(connection: &Connection, pragma: &str) -> Result<i64> {
+    Ok(one(connection, &format!("PRAGMA {pragma}"))?.unwrap_or(0))
 }
 
 /// Runs statements to their end, whatever rows they give.
@@ -82,15 +90,20 @@ pub(super) fn integrity_check(
     findings_max: usize,
     progress: Option<&Arc<ProgressFunction>>,
 ) -> Result<Vec<String>> {
-    let rows = one(connection, "SELECT count(*) FROM ledger")?.unwrap_or(0);
+    // An estimate, for the progress; the check itself says if it cannot be counted.
+    let rows = one(connection, "SELECT count(*) FROM ledger").ok().flatten().unwrap_or(0);
     let mut report = Report::new(findings_max, rows, progress.cloned());
-    sqlite_check(connection, &mut report)?;
-    if report.is_full() {
-        return Ok(report.findings);
-    }
-    schema::findings(connection, kind)?.into_iter().for_each(|finding| report.add(finding));
-    ids(connection, &mut report)?;
-    entries(connection, &mut report)?;
+    // Each part says what it can, also where the one before came upon something unreadable.
+    let checked = sqlite_check(connection, &mut report);
+    report.unreadable("SQLite's own check", checked)?;
+    let checked = schema::findings(connection, kind)
+        .map(|findings| findings.into_iter().for_each(|finding| report.add(finding)));
+    report.unreadable("the schema", checked)?;
+    let checked = ids(connection, &mut report);
+    report.unreadable("the ids", checked)?;
+    let checked = entries(connection, &mut report);
+    report.unreadable("the rows", checked)?;
+    report.tell(1.0)?;
     Ok(report.findings)
 }
 
@@ -121,6 +134,18 @@ impl Report {
         self.findings.len() >= self.findings_max
     }
 
+    /// What is so damaged that a part of the check cannot go on is a finding, and every other failure
+    /// one of the call.
+    fn unreadable(&mut self, part: &str, checked: Result<()>) -> Result<()> {
+        match checked {
+            Err(error) if error.status() == Status::Corrupt => {
+                self.add(format!("{part}: {}", error.message()));
+                Ok(())
+            }
+            checked => checked,
+        }
+    }
+
     /// Tells how far the check is; an error if it shall end.
     fn tell(&self, part: f64) -> Result<()> {
         call::check()?;
@@ -131,7 +156,7 @@ impl Report {
     }
 }
 
-fn ended_by_callback() -> Error {
+pub(super) fn ended_by_callback() -> Error {
     Error::new(Status::Interrupted, "the progress callback ended the check")
 }
 
@@ -216,7 +241,7 @@ fn entries(connection: &Connection, report: &mut Report) -> Result<()> {
         drop(statement);
         snapshot.end();
         if seen - before < STEP || report.is_full() {
-            return report.tell(1.0);
+            return Ok(());
         }
         #[allow(clippy::cast_precision_loss)] // An estimate.
         let part = (seen as f64 / report.rows.max(1) as f64).min(1.0);

@@ -229,15 +229,25 @@ impl Store for SqliteStore {
     }
 
     fn vacuum(&self, how: Vacuum) -> Result<i64> {
-        self.writer()?.alone(&self.metrics, |connection| {
-            let freed = maintenance::vacuum(connection, how)?;
-            // In WAL mode the file only shrinks when the WAL is folded in. Where a reader keeps it
-            // in use, that happens later.
-            match maintenance::checkpoint(connection) {
-                Err(error) if error.status() != Status::Busy => Err(error),
-                _ => Ok(freed),
-            }
-        })
+        let writer = self.writer()?;
+        let mut freed = 0;
+        match how {
+            Vacuum::Full => freed = writer.alone(&self.metrics, maintenance::vacuum)?,
+            Vacuum::Incremental => loop {
+                // Others write between two steps.
+                let (bytes, more) = writer.alone(&self.metrics, maintenance::vacuum_step)?;
+                freed += bytes;
+                if !more {
+                    break;
+                }
+            },
+        }
+        // In WAL mode the file only shrinks when the WAL is folded in. Where a reader keeps it in use,
+        // that happens later: nobody is to wait for that.
+        match call::at_once(|| writer.alone(&self.metrics, maintenance::checkpoint)) {
+            Err(error) if error.status() != Status::Busy => Err(error),
+            _ => Ok(freed),
+        }
     }
 
     fn integrity_check(
@@ -245,10 +255,20 @@ impl Store for SqliteStore {
         findings_max: usize,
         progress: Option<&Arc<ProgressFunction>>,
     ) -> Result<Vec<String>> {
-        self.reading(|connection| {
+        // In memory no turn may be held while somebody is told, who may want one: who appends waits for
+        // this one, and a further one comes after that.
+        let told = progress.filter(|_| self.turns.is_none());
+        let tell = |part| match progress.filter(|_| self.turns.is_some()) {
+            Some(progress) if !progress(part) => Err(maintenance::ended_by_callback()),
+            _ => Ok(()),
+        };
+        tell(0.0)?;
+        let findings = self.reading(|connection| {
             let kind = schema::inspect(connection)?;
-            maintenance::integrity_check(connection, kind, findings_max, progress)
-        })
+            maintenance::integrity_check(connection, kind, findings_max, told)
+        })?;
+        tell(1.0)?;
+        Ok(findings)
     }
 
     fn change_setting(&self, name: &str, value: &str) -> Result<()> {

@@ -10,6 +10,7 @@ use super::fault::translate;
 use super::pool::{Pool, Pooled};
 use super::rows;
 use super::select::Select;
+use super::writer::roll_back;
 use crate::call;
 use crate::chunk::{ChunkBuilder, Entry};
 use crate::entries::Entries;
@@ -185,8 +186,10 @@ pub(super) struct Snapshot<'c>(&'c Connection);
 
 impl<'c> Snapshot<'c> {
     pub fn begin(connection: &'c Connection) -> Result<Snapshot<'c>> {
+        // Dropped if it fails: it may have begun all the same, and been interrupted then.
+        let snapshot = Snapshot(connection);
         run(connection, "BEGIN").map_err(|error| translate(&error))?;
-        Ok(Snapshot(connection))
+        Ok(snapshot)
     }
 
     pub fn end(self) {}
@@ -196,7 +199,7 @@ impl Drop for Snapshot<'_> {
     fn drop(&mut self) {
         // Nothing was written, so there is nothing to lose; and a connection that cannot end its
         // transaction fails at its next BEGIN.
-        let _ = call::shielded(|| run(self.0, "ROLLBACK"));
+        roll_back(self.0);
     }
 }
 

@@ -249,6 +249,11 @@ pub(super) fn change(connection: &Connection, name: &str, value: &str) -> Result
             refuse_duplicates(connection)?
         }
     }
+    if name == "unique" && is_unique(connection).map_err(sql)? == (value == "none") {
+        let message =
+            "another program's unique index on (timestamp, node_id) contradicts it; drop that index first";
+        return Err(Error::new(Status::InvalidConfig, message).with_field("unique"));
+    }
     if matches!(name, "unique" | "guards") {
         drop_guards(connection).map_err(sql)?;
         if setting(connection, "guards")?.as_deref() == Some("on") {
@@ -257,6 +262,12 @@ pub(super) fn change(connection: &Connection, name: &str, value: &str) -> Result
     }
     crate::hooks::point("schema.change");
     Ok(())
+}
+
+/// Runs one statement and nothing that may stand behind it: what is in a file's schema may have been
+/// planted there.
+fn run_one(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
+    connection.prepare(sql)?.execute([]).map(drop)
 }
 
 fn create_guards(connection: &Connection, unique: bool) -> rusqlite::Result<()> {
@@ -270,7 +281,9 @@ fn drop_guards(connection: &Connection) -> rusqlite::Result<()> {
         .prepare(names)?
         .query_map([], |row| row.get(0))?
         .collect::<rusqlite::Result<Vec<String>>>()?;
-    names.iter().try_for_each(|name| connection.execute_batch(&format!("DROP TRIGGER \"{name}\"")))
+    names
+        .iter()
+        .try_for_each(|name| run_one(connection, &format!("DROP TRIGGER \"{}\"", name.replace('"', "\"\""))))
 }
 
 fn refuse_duplicates(connection: &Connection) -> Result<()> {
@@ -308,7 +321,7 @@ fn allow_duplicates(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch("PRAGMA legacy_alter_table = ON")?;
     let renamed = connection.execute_batch("ALTER TABLE simledger_rebuilt RENAME TO ledger");
     connection.execute_batch("PRAGMA legacy_alter_table = OFF").and(renamed)?;
-    objects.iter().try_for_each(|sql| connection.execute_batch(sql))?;
+    objects.iter().try_for_each(|sql| run_one(connection, sql))?;
     connection.execute("DELETE FROM sqlite_sequence WHERE name = 'ledger'", [])?;
     // Ids that were given are never given again, whatever became of their entries.
     let record = "INSERT INTO sqlite_sequence (name, seq) SELECT 'ledger', ?1 WHERE ?1 IS NOT NULL";

@@ -194,9 +194,16 @@ fn collect(statement: &mut Statement<'_>, sql: &Sql<'_>) -> Result<String> {
 }
 
 fn write_value(out: &mut Vec<u8>, value: ValueRef<'_>, bytes_max: usize) -> Result<()> {
-    // Escapes make six bytes of one at most.
-    let bytes = match value {
-        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => bytes.len(),
+    // As they will be written: an escape has up to six bytes, and U+FFFD three.
+    let written = |byte: &u8| match byte {
+        0..0x20 => 6,
+        b'"' | b'\\' => 2,
+        0x80.. => 3,
+        _ => 1,
+    };
+    let bytes: usize = match value {
+        ValueRef::Text(bytes) => bytes.iter().map(written).sum(),
+        ValueRef::Blob(bytes) => bytes.len() * 2,
         _ => 0,
     };
     check_size(out.len().saturating_add(bytes), 0, bytes_max)?;

@@ -167,7 +167,10 @@ fn attempt<T>(connection: &Connection, work: &mut impl FnMut(&Connection) -> Res
             Ok(_) => break,
             // The busy handler has waited already, except where SQLite does not ask it.
             Err(error) if is_transient(&error) && call::pause(tries) => {}
-            Err(error) => return Err(translate(&error)),
+            Err(error) => {
+                roll_back(connection);
+                return Err(translate(&error));
+            }
         }
     }
     let result = work(connection).and_then(|done| {
@@ -176,10 +179,17 @@ fn attempt<T>(connection: &Connection, work: &mut impl FnMut(&Connection) -> Res
         call::shielded(|| run("COMMIT")).map(|_| done).map_err(|error| translate(&error))
     });
     if result.is_err() {
-        // SQLite may have rolled back by itself; then this fails, and is not needed.
-        let _ = call::shielded(|| run("ROLLBACK"));
+        roll_back(connection);
     }
     result
+}
+
+/// Ends a transaction that is not to be, also one that was interrupted when it had just begun.
+pub(super) fn roll_back(connection: &Connection) {
+    if !connection.is_autocommit() {
+        // SQLite may roll back by itself; then this fails, and is not needed.
+        let _ = call::shielded(|| connection.execute_batch("ROLLBACK"));
+    }
 }
 
 fn insert(connection: &Connection, batch: &Batch<'_>) -> Result<Appended> {
