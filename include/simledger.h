@@ -55,6 +55,11 @@
  *     survives a power cut at FULL and EXTRA; at NORMAL the newest may be lost then, and what is left
  *     is a prefix in the order of ids; at OFF a power cut may damage the file.
  *
+ * Caveats
+ *     Another SQLite in the same process on the same file is not safe: POSIX locks belong to the
+ *     process, and closing the file in one drops the locks of the other. A network file system has
+ *     whatever locks it has: do not use one.
+ *
  * Never
  *     The library never prints, exits, installs signal handlers, reads the environment or a file
  *     unasked, and no panic of its Rust code crosses into the caller: it becomes INTERNAL.
@@ -234,7 +239,7 @@ typedef struct simledger_transaction simledger_transaction;
  * `DUPLICATE`, `CONFLICT`, `CLOSED`, `LIMIT_EXCEEDED`, `WRONG_THREAD` and `UNSUPPORTED`; that of
  * whoever runs the machine at `READ_ONLY`, `NO_SPACE`, `IO`, `CORRUPT`, `INCOMPATIBLE` and
  * `OUT_OF_MEMORY`; ours at `INTERNAL`. After `BUSY`, `TIMEOUT` and `INTERRUPTED` the same call may
- * succeed.
+ * succeed, and after `NO_SPACE` and `OUT_OF_MEMORY` when others have made room.
  */
 typedef int32_t simledger_status;
 
@@ -1221,7 +1226,7 @@ simledger_status simledger_poll_since(simledger_ledger *ledger,
  *
  * Any thread. Returns OK; INVALID_ARGUMENT; LIMIT_EXCEEDED (they take more than
  * `result_bytes_max`: read in pages with `simledger_poll_since`); or as any call on a ledger:
- * BUSY, IO, CORRUPT, CLOSED, WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
+ * BUSY, INTERRUPTED, IO, CORRUPT, CLOSED, WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
  */
 simledger_status simledger_read_all(simledger_ledger *ledger,
                                     simledger_entries **entries,
@@ -1475,7 +1480,7 @@ simledger_status simledger_query_plan(simledger_ledger *ledger,
  * (appends to a ledger in memory wait for it). Returns OK; INVALID_ARGUMENT (what is wrong with
  * the statement or its parameters); INTERRUPTED (the time is up, or `simledger_interrupt`);
  * LIMIT_EXCEEDED (the JSON, or a value, takes more than `result_bytes_max`); or as any call on a
- * ledger: BUSY, INTERRUPTED, IO, CORRUPT, CLOSED, WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
+ * ledger: BUSY, IO, CORRUPT, CLOSED, WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
  */
 simledger_status simledger_sql(simledger_ledger *ledger,
                                const char *sql,

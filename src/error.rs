@@ -134,12 +134,7 @@ impl Status {
     pub fn is_retryable(self) -> bool {
         matches!(
             self,
-            Status::Timeout
-                | Status::Busy
-                | Status::Interrupted
-                | Status::Conflict
-                | Status::NoSpace
-                | Status::OutOfMemory
+            Status::Timeout | Status::Busy | Status::Interrupted | Status::NoSpace | Status::OutOfMemory
         )
     }
 }

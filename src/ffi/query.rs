@@ -334,7 +334,7 @@ pub unsafe extern "C" fn simledger_query_plan(
 /// (appends to a ledger in memory wait for it). Returns OK; INVALID_ARGUMENT (what is wrong with
 /// the statement or its parameters); INTERRUPTED (the time is up, or `simledger_interrupt`);
 /// LIMIT_EXCEEDED (the JSON, or a value, takes more than `result_bytes_max`); or as any call on a
-/// ledger: BUSY, INTERRUPTED, IO, CORRUPT, CLOSED, WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
+/// ledger: BUSY, IO, CORRUPT, CLOSED, WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
 ///
 /// # Safety
 /// The texts are as long as their lengths say. `json` can be written to. `json_len` and `error` are

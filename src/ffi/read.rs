@@ -51,7 +51,7 @@ pub unsafe extern "C" fn simledger_poll_since(
 ///
 /// Any thread. Returns OK; INVALID_ARGUMENT; LIMIT_EXCEEDED (they take more than
 /// `result_bytes_max`: read in pages with `simledger_poll_since`); or as any call on a ledger:
-/// BUSY, IO, CORRUPT, CLOSED, WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
+/// BUSY, INTERRUPTED, IO, CORRUPT, CLOSED, WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
 ///
 /// # Safety
 /// `entries` can be written to. `error` is NULL or can be written to.

@@ -11,7 +11,7 @@ use crate::sys::fork;
 /// `DUPLICATE`, `CONFLICT`, `CLOSED`, `LIMIT_EXCEEDED`, `WRONG_THREAD` and `UNSUPPORTED`; that of
 /// whoever runs the machine at `READ_ONLY`, `NO_SPACE`, `IO`, `CORRUPT`, `INCOMPATIBLE` and
 /// `OUT_OF_MEMORY`; ours at `INTERNAL`. After `BUSY`, `TIMEOUT` and `INTERRUPTED` the same call may
-/// succeed.
+/// succeed, and after `NO_SPACE` and `OUT_OF_MEMORY` when others have made room.
 pub type simledger_status = i32;
 
 /// Done.

@@ -38,7 +38,7 @@ static void what_fails_stays_as_it_was(simledger_ledger *ledger) {
     CHECK_OK(simledger_transaction_expect_last_id(transaction, 1, &error));
     simledger_error *failure = NULL;
     CHECK(simledger_transaction_commit(transaction, NULL, NULL, &failure) == SIMLEDGER_CONFLICT);
-    CHECK(simledger_error_entry_id(failure) == 3 && simledger_error_retryable(failure));
+    CHECK(simledger_error_entry_id(failure) == 3 && !simledger_error_retryable(failure));
     simledger_error_free(failure);
     CHECK_FAILS(SIMLEDGER_INVALID_ARGUMENT, "id", NULL,
                 simledger_transaction_expect_last_id(transaction, -1, &error));
