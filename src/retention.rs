@@ -86,6 +86,10 @@ fn run(shared: &Shared, seconds: Duration, stop: &Stop) {
             }
         }
         shared.put_notices(ended.lines);
-        thread::park_timeout(pause);
+        // What woke the thread while it waited inside the cleanup may have been the stop: looked at
+        // before sleeping, since a wake-up is given once.
+        if !stop.stopped.load(Ordering::Acquire) {
+            thread::park_timeout(pause);
+        }
     }
 }

@@ -183,6 +183,10 @@ pub(crate) fn refuse(name: &str, value: &str, must: &str) -> Error {
 
 /// There is no key with this name.
 pub(crate) fn unknown(name: &str) -> Error {
+    if name == "profile" {
+        let message = "a profile is applied when a ledger is opened, and is no option of an open one";
+        return Error::new(Status::InvalidConfig, message).with_field(name);
+    }
     let message = format!("there is no configuration key \"{}\"; {}", excerpt(name), hint(name));
     Error::new(Status::InvalidConfig, message).with_field(name)
 }

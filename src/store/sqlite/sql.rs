@@ -165,6 +165,7 @@ fn collect(statement: &mut Statement<'_>, sql: &Sql<'_>) -> Result<String> {
     }
     let columns = statement.column_count();
     out.extend_from_slice(b"],\"rows\":[");
+    check_size(out.len(), 0, sql.bytes_max)?;
     let mut count = 0;
     let mut truncated = false;
     let mut rows = statement.raw_query();
