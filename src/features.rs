@@ -66,8 +66,7 @@ impl Features {
 
     /// Sets a key to any JSON value: an object or array inside, null, a number digit for digit.
     pub fn set_json(&mut self, key: &str, value: &str) -> Result<()> {
-        // The object around it is a level too.
-        let rules = Rules { depth_max: Limits::default().features_depth_max - 1, strict: true };
+        let rules = Rules { depth_max: Limits::default().features_depth_max, strict: true };
         let mut scanner = Scanner::new(value);
         let compact =
             scanner.value(rules).and_then(|json| scanner.end().map(|()| json)).map_err(|fault| {
