@@ -1,16 +1,18 @@
-//! Entries in memory: shared, immutable chunks of them.
+//! Entries in memory: shared chunks of them.
 //!
 //! A chunk holds some hundreds or thousands of entries: their numbers as columns, which can be lent
 //! to numpy and its like as they are, and one text with all their strings, each followed by a NUL
 //! for C. Results are ranges of chunks and an [`Entry`] is a chunk and an index, so that neither
-//! copies anything, and both outlive the ledger they came from.
+//! copies anything, and both outlive the ledger they came from. An entry in a chunk never changes;
+//! further ones may come behind it, in memory that was there from the beginning.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::error::{Error, Result, Status};
 use crate::json;
-use crate::sys::Backref;
+use crate::sys::{Backref, Grow};
 
 /// A chunk is closed when it has this many rows, so that an entry someone holds on to does not
 /// keep a large result in memory.
@@ -18,18 +20,12 @@ const ROWS_MAX: usize = 4096;
 /// Or this many bytes of text.
 const TEXT_BYTES_MAX: usize = 1 << 20;
 
-/// Immutable entries in a row, as columns.
-///
-/// Columns of one type stand behind one another in one allocation: a chunk of one entry, which is
-/// what a get makes, is then five small ones.
+/// Entries in a row, as columns.
 pub(crate) struct Chunk {
     rows: Box<[Row]>,
-    ids: Box<[i64]>,
-    /// Timestamps, confidences, times of appending.
-    reals: Box<[f64]>,
-    /// Where the node's name begins in the text, how long it is, and the same of the features.
-    places: Box<[usize]>,
-    text: Box<str>,
+    /// The id, and as numbers the timestamp, the confidence and the time of appending; the node and
+    /// the features.
+    data: Grow<4, 2>,
 }
 
 /// One entry of a chunk, with a way back to the chunk for those who hold nothing else.
@@ -54,14 +50,33 @@ pub struct Columns<'a> {
     pub text: &'a str,
 }
 
-/// The column with this number, of `rows` values each.
-fn column<T>(columns: &[T], rows: usize, number: usize) -> &[T] {
-    &columns[rows * number..rows * (number + 1)]
-}
-
 impl Chunk {
+    /// An empty chunk with room for so many entries, and so many bytes of their strings with NULs.
+    pub fn with_room(rows_max: usize, text_max: usize) -> Result<Arc<Chunk>> {
+        let mut rows = Vec::new();
+        rows.try_reserve_exact(rows_max).map_err(out_of_memory)?;
+        let data = Grow::new(rows_max, text_max)
+            .ok_or_else(|| Error::new(Status::OutOfMemory, "no memory left for entries"))?;
+        Ok(Backref::cyclic(|chunk| {
+            rows.extend((0..rows_max).map(|index| Row { index, chunk: chunk() }));
+            Chunk { rows: rows.into_boxed_slice(), data }
+        }))
+    }
+
+    /// An empty chunk with room for many usual entries, and for this one whatever its size.
+    pub fn with_usual_room(first: &Fields<'_>) -> Result<Arc<Chunk>> {
+        Chunk::with_room(ROWS_MAX, TEXT_BYTES_MAX.max(first.text_bytes()))
+    }
+
+    /// Adds an entry; false if there is no room for it. For one thread at a time.
+    pub fn push(&self, fields: &Fields<'_>) -> bool {
+        let Fields { id, timestamp, node_id, features, confidence, created_at } = *fields;
+        let numbers = [id.cast_unsigned(), timestamp.to_bits(), confidence.to_bits(), created_at.to_bits()];
+        self.data.push(numbers, [node_id, features])
+    }
+
     pub fn len(&self) -> usize {
-        self.rows.len()
+        self.data.len()
     }
 
     /// The entry at `index`.
@@ -69,32 +84,53 @@ impl Chunk {
         EntryRef { row: &self.rows[index], chunk: self }
     }
 
-    /// All entries, column by column.
-    pub fn columns(&self) -> Columns<'_> {
-        let (reals, places) = (
-            |number| column(&self.reals, self.len(), number),
-            |number| column(&self.places, self.len(), number),
+    /// The ids of the entries, which grow.
+    pub fn ids(&self) -> &[i64] {
+        self.data.integers(0)
+    }
+
+    /// Where the first entry is whose id is above this.
+    pub fn index_after(&self, id: i64) -> usize {
+        let ids = self.ids();
+        // Most often there are no gaps.
+        let guess = ids.first().map_or(0, |first| usize::try_from(id - first + 1).unwrap_or(0));
+        if guess > 0 && ids.get(guess - 1) == Some(&id) {
+            return guess;
+        }
+        ids.partition_point(|known| *known <= id)
+    }
+
+    /// Bytes that these entries take in memory.
+    pub fn bytes(&self, range: Range<usize>) -> usize {
+        if range.is_empty() {
+            return 0;
+        }
+        let begin = self.data.word(4, range.start);
+        let end = self.data.word(6, range.end - 1) + self.data.word(7, range.end - 1) + 1;
+        range.len() * ROW_BYTES + usize::try_from(end - begin).unwrap_or(usize::MAX)
+    }
+
+    /// These entries, column by column.
+    pub fn columns(&self, range: Range<usize>) -> Columns<'_> {
+        let (reals, sizes) = (
+            |column| &self.data.reals(column)[range.clone()],
+            |column| &self.data.sizes(column)[range.clone()],
         );
         Columns {
-            ids: &self.ids,
-            timestamps: reals(0),
-            confidences: reals(1),
-            created_at: reals(2),
-            node_id_offsets: places(0),
-            node_id_lengths: places(1),
-            features_offsets: places(2),
-            features_lengths: places(3),
-            text: &self.text,
+            ids: &self.ids()[range.clone()],
+            timestamps: reals(1),
+            confidences: reals(2),
+            created_at: reals(3),
+            node_id_offsets: sizes(4),
+            node_id_lengths: sizes(5),
+            features_offsets: sizes(6),
+            features_lengths: sizes(7),
+            text: self.data.text(),
         }
     }
 
-    fn real(&self, number: usize, index: usize) -> f64 {
-        self.reals[self.len() * number + index]
-    }
-
-    fn text(&self, number: usize, index: usize) -> &str {
-        let at = self.places[self.len() * number + index];
-        &self.text[at..at + self.places[self.len() * (number + 1) + index]]
+    fn real(&self, column: usize, index: usize) -> f64 {
+        f64::from_bits(self.data.word(column, index))
     }
 }
 
@@ -125,32 +161,32 @@ impl<'a> EntryRef<'a> {
 
     /// Its id: the place in the ledger's order, from 1.
     pub fn id(self) -> i64 {
-        self.chunk.ids[self.row.index]
+        self.chunk.data.word(0, self.row.index).cast_signed()
     }
 
     /// Seconds, Unix or simulated.
     pub fn timestamp(self) -> f64 {
-        self.chunk.real(0, self.row.index)
+        self.chunk.real(1, self.row.index)
     }
 
     /// The node that found it.
     pub fn node_id(self) -> &'a str {
-        self.chunk.text(0, self.row.index)
+        self.chunk.data.text_of(0, self.row.index)
     }
 
     /// What it found, as compact JSON.
     pub fn features(self) -> &'a str {
-        self.chunk.text(2, self.row.index)
+        self.chunk.data.text_of(1, self.row.index)
     }
 
     /// How sure it is, from 0 to 1.
     pub fn confidence(self) -> f64 {
-        self.chunk.real(1, self.row.index)
+        self.chunk.real(2, self.row.index)
     }
 
     /// When it was appended, in Unix seconds; 0 where the row does not say.
     pub fn created_at(self) -> f64 {
-        self.chunk.real(2, self.row.index)
+        self.chunk.real(3, self.row.index)
     }
 
     /// Bytes that the entry takes in memory.
@@ -232,6 +268,11 @@ impl Fields<'_> {
     pub fn bytes(&self) -> usize {
         bytes_of(self.node_id.len(), self.features.len())
     }
+
+    /// Bytes of its strings with their NULs.
+    fn text_bytes(&self) -> usize {
+        self.node_id.len() + self.features.len() + 2
+    }
 }
 
 fn bytes_of(node_id: usize, features: usize) -> usize {
@@ -239,13 +280,13 @@ fn bytes_of(node_id: usize, features: usize) -> usize {
 }
 
 /// What an entry takes beside its strings.
-const ROW_BYTES: usize = size_of::<Row>() + size_of::<i64>() + 3 * size_of::<f64>() + 4 * size_of::<usize>();
+const ROW_BYTES: usize = size_of::<Row>() + 8 * size_of::<u64>();
 
-/// Collects entries into chunks.
+/// Collects entries into chunks that have room for them and no more.
 #[derive(Default)]
 pub(crate) struct ChunkBuilder {
-    /// Fields without their strings, and where those are in the text, as in [`Chunk`].
-    rows: Vec<(Fields<'static>, [usize; 4])>,
+    /// Fields without their strings, and the lengths of those, which stand in the text.
+    rows: Vec<(Fields<'static>, usize, usize)>,
     text: String,
     chunks: Vec<Arc<Chunk>>,
 }
@@ -253,47 +294,41 @@ pub(crate) struct ChunkBuilder {
 impl ChunkBuilder {
     /// Adds an entry.
     pub fn push(&mut self, fields: Fields<'_>) -> Result<()> {
-        let added = fields.node_id.len() + fields.features.len() + 2;
+        let added = fields.text_bytes();
         if self.rows.len() == ROWS_MAX || self.text.len() + added > TEXT_BYTES_MAX {
-            self.close();
+            self.close()?;
         }
         self.rows.try_reserve(1).map_err(out_of_memory)?;
         self.text.try_reserve(added).map_err(out_of_memory)?;
-        let [node_id, features] = [fields.node_id, fields.features].map(|value| self.keep(value));
-        let places = [node_id, fields.node_id.len(), features, fields.features.len()];
-        self.rows.push((Fields { node_id: "", features: "", ..fields }, places));
+        self.text.push_str(fields.node_id);
+        self.text.push_str(fields.features);
+        let lengths = (fields.node_id.len(), fields.features.len());
+        self.rows.push((Fields { node_id: "", features: "", ..fields }, lengths.0, lengths.1));
         Ok(())
     }
 
     /// All that was added.
-    pub fn finish(mut self) -> Vec<Arc<Chunk>> {
-        self.close();
-        self.chunks
+    pub fn finish(mut self) -> Result<Vec<Arc<Chunk>>> {
+        self.close()?;
+        Ok(self.chunks)
     }
 
-    /// Appends a string and its NUL to the text; where it begins.
-    fn keep(&mut self, value: &str) -> usize {
-        let at = self.text.len();
-        self.text.push_str(value);
-        self.text.push('\0');
-        at
-    }
-
-    fn close(&mut self) {
+    fn close(&mut self) -> Result<()> {
         if self.rows.is_empty() {
-            return;
+            return Ok(());
         }
-        let rows = std::mem::take(&mut self.rows);
-        let text = std::mem::take(&mut self.text).into_boxed_str();
-        let reals: [fn(&Fields<'_>) -> f64; 3] =
-            [|row| row.timestamp, |row| row.confidence, |row| row.created_at];
-        self.chunks.push(Backref::cyclic(|chunk| Chunk {
-            rows: (0..rows.len()).map(|index| Row { index, chunk: chunk() }).collect(),
-            ids: rows.iter().map(|(fields, _)| fields.id).collect(),
-            reals: reals.iter().flat_map(|real| rows.iter().map(|(fields, _)| real(fields))).collect(),
-            places: (0..4).flat_map(|number| rows.iter().map(move |(_, places)| places[number])).collect(),
-            text,
-        }));
+        let (rows, text) = (std::mem::take(&mut self.rows), std::mem::take(&mut self.text));
+        let chunk = Chunk::with_room(rows.len(), text.len() + 2 * rows.len())?;
+        let mut rest = &*text;
+        for (fields, node_id, features) in rows {
+            let (node_id, after) = rest.split_at(node_id);
+            let (features, after) = after.split_at(features);
+            rest = after;
+            let fits = chunk.push(&Fields { node_id, features, ..fields });
+            debug_assert!(fits);
+        }
+        self.chunks.push(chunk);
+        Ok(())
     }
 }
 

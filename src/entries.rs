@@ -1,6 +1,7 @@
 //! A result: entries in order, as ranges of shared chunks, with the position to go on from.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use crate::chunk::{Chunk, Columns, Entry, EntryRef};
@@ -8,7 +9,8 @@ use crate::chunk::{Chunk, Columns, Entry, EntryRef};
 /// What a read gave. Immutable, cheap to clone, and independent of the ledger it came from.
 #[derive(Clone, Default)]
 pub struct Entries {
-    spans: Vec<Span>,
+    /// Each with how many entries of the result come before it.
+    spans: Vec<(usize, Span)>,
     len: usize,
     position: i64,
     gap_before: i64,
@@ -17,25 +19,45 @@ pub struct Entries {
 
 /// A range of a chunk.
 #[derive(Clone)]
-struct Span {
-    chunk: Arc<Chunk>,
-    /// Entries of the result before this span.
-    before: usize,
+pub(crate) struct Span {
+    pub chunk: Arc<Chunk>,
+    pub range: Range<usize>,
+}
+
+impl Span {
+    fn iter(&self) -> impl Iterator<Item = EntryRef<'_>> {
+        self.range.clone().map(|index| self.chunk.get(index))
+    }
+
+    /// Bytes that its entries take in memory.
+    pub fn bytes(&self) -> usize {
+        self.chunk.bytes(self.range.clone())
+    }
 }
 
 impl Entries {
     /// All entries of these chunks.
     pub(crate) fn new(chunks: Vec<Arc<Chunk>>, position: i64, gap_before: i64) -> Entries {
+        let spans = chunks.into_iter().map(|chunk| Span { range: 0..chunk.len(), chunk });
+        Entries::of_spans(spans.collect(), position, gap_before)
+    }
+
+    /// The entries of these ranges.
+    pub(crate) fn of_spans(spans: Vec<Span>, position: i64, gap_before: i64) -> Entries {
         let mut len = 0;
-        let spans = chunks
-            .into_iter()
-            .map(|chunk| {
-                let before = len;
-                len += chunk.len();
-                Span { chunk, before }
-            })
-            .collect();
+        let place = |span: Span| {
+            let before = len;
+            len += span.range.len();
+            (before, span)
+        };
+        let spans = spans.into_iter().map(place).collect();
         Entries { spans, len, position, gap_before, json: OnceLock::new() }
+    }
+
+    /// These entries and then those of further ranges, with another position.
+    pub(crate) fn followed_by(self, further: Vec<Span>, position: i64) -> Entries {
+        let spans = self.spans.into_iter().map(|(_, span)| span).chain(further);
+        Entries::of_spans(spans.collect(), position, self.gap_before)
     }
 
     /// How many there are.
@@ -73,7 +95,7 @@ impl Entries {
 
     /// The entries in order.
     pub fn iter(&self) -> impl Iterator<Item = EntryRef<'_>> {
-        self.spans.iter().flat_map(|span| (0..span.chunk.len()).map(|index| span.chunk.get(index)))
+        self.spans.iter().flat_map(|(_, span)| span.iter())
     }
 
     /// How many chunks the entries are in.
@@ -84,12 +106,12 @@ impl Entries {
     /// The entries of the chunk at `index`, column by column. Those of all chunks, one after the
     /// other, are the result.
     pub fn columns(&self, index: usize) -> Option<Columns<'_>> {
-        self.spans.get(index).map(|span| span.chunk.columns())
+        self.spans.get(index).map(|(_, span)| span.chunk.columns(span.range.clone()))
     }
 
     /// Bytes that the entries take in memory.
     pub(crate) fn bytes(&self) -> usize {
-        self.iter().map(EntryRef::bytes).sum()
+        self.spans.iter().map(|(_, span)| span.bytes()).sum()
     }
 
     /// The entries as a JSON array of objects with `id`, `timestamp`, `node_id`, `features` and
@@ -125,10 +147,10 @@ impl Entries {
         }
         let after = match self.spans.len() {
             1 => 1,
-            _ => self.spans.partition_point(|span| span.before <= index),
+            _ => self.spans.partition_point(|(before, _)| *before <= index),
         };
-        let span = &self.spans[after - 1];
-        Some((span, index - span.before))
+        let (before, span) = &self.spans[after - 1];
+        Some((span, span.range.start + index - before))
     }
 }
 

@@ -5,7 +5,9 @@
 mod backref;
 pub(crate) mod clock;
 pub(crate) mod fork;
+mod grow;
 mod thread;
 
 pub(crate) use backref::Backref;
+pub(crate) use grow::Grow;
 pub(crate) use thread::spawn_quiet;

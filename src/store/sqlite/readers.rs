@@ -64,7 +64,7 @@ impl Readers {
             _ => read.since.max(mark).max(last_row(connection)?),
         };
         snapshot.end();
-        Ok(Entries::new(collected.chunks.finish(), position, gap_before))
+        Ok(Entries::new(collected.chunks.finish()?, position, gap_before))
     }
 
     /// How SQLite would carry out a read, a line for each step.
@@ -92,7 +92,7 @@ impl Readers {
         })?;
         let mut chunks = ChunkBuilder::default();
         chunks.push(fields)?;
-        Ok(chunks.finish().pop().map(|chunk| Entry::new(chunk, 0)))
+        Ok(chunks.finish()?.pop().map(|chunk| Entry::new(chunk, 0)))
     }
 
     /// How many rows there are.
