@@ -1,7 +1,6 @@
 //! One engine for each ledger file in a process, however often and by whatever name it is opened.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, Weak};
 
 use crate::call;
@@ -18,8 +17,8 @@ static REGISTRY: std::sync::Mutex<Option<Registry>> = std::sync::Mutex::new(None
 struct Registry {
     epoch: u64,
     slots: HashMap<FileId, Arc<Slot>>,
-    /// Files that the parent had open when it forked this process.
-    inherited: HashSet<FileId>,
+    /// What the process had open that forked this one. It is that one's: it must not be closed here, and
+    /// so stays for ever.
     _parents: Option<&'static Registry>,
 }
 
@@ -27,8 +26,6 @@ struct Registry {
 struct Slot {
     /// Locked while an engine is being opened.
     engines: Locked<Engines>,
-    /// Engines that hold something open, those that are being opened or closed included.
-    tenants: AtomicUsize,
 }
 
 /// A file may be read through an engine that cannot write, but never written through two.
@@ -43,7 +40,6 @@ pub(crate) struct Tenancy(Arc<Slot>);
 
 impl Tenancy {
     fn new(slot: &Arc<Slot>) -> Tenancy {
-        slot.tenants.fetch_add(1, Ordering::Relaxed);
         Tenancy(Arc::clone(slot))
     }
 }
@@ -57,7 +53,6 @@ impl Tenancy {
 
 impl Drop for Tenancy {
     fn drop(&mut self) {
-        self.0.tenants.fetch_sub(1, Ordering::Relaxed);
         with_registry(|registry| {
             registry
                 .slots
@@ -93,7 +88,7 @@ pub(crate) fn open(settings: &mut Settings) -> Result<Arc<Engine>> {
             Place::find(&path)?.ok_or_else(|| missing(&path, "it was removed while it was opened"))?
         }
     };
-    let slot = slot(place.id(), &path)?;
+    let slot = slot(place.id());
     let opened = slot.engines.with(|engines| engines.open(place, &slot, settings));
     opened.unwrap_or_else(|| {
         Err(call::waited_for(&format!("another thread was opening \"{path}\""), "try again"))
@@ -130,18 +125,10 @@ fn missing(path: &str, why: &str) -> Error {
 }
 
 /// The place of a file's engines.
-fn slot(id: FileId, path: &str) -> Result<Arc<Slot>> {
+fn slot(id: FileId) -> Arc<Slot> {
     with_registry(|registry| {
-        if registry.inherited.contains(&id) {
-            let message = format!(
-                "the process that forked this one had \"{path}\" open, and SQLite in a child cannot use such a file: \
-                 start the child by exec, fork before the ledger is opened, or close it in the parent before the fork"
-            );
-            return Err(Error::new(Status::Unsupported, message).with_field("path"));
-        }
-        let new =
-            || Arc::new(Slot { engines: Locked::new(Engines::default()), tenants: AtomicUsize::new(0) });
-        Ok(Arc::clone(registry.slots.entry(id).or_insert_with(new)))
+        let new = || Arc::new(Slot { engines: Locked::new(Engines::default()) });
+        Arc::clone(registry.slots.entry(id).or_insert_with(new))
     })
 }
 
@@ -150,18 +137,14 @@ fn with_registry<T>(work: impl FnOnce(&mut Registry) -> T) -> T {
     let mut place = REGISTRY.lock().unwrap_or_else(PoisonError::into_inner);
     let epoch = fork::epoch();
     if let Some(parents) = place.take_if(|registry| registry.epoch != epoch) {
-        let open = parents.slots.iter().filter(|(_, slot)| slot.tenants.load(Ordering::Relaxed) > 0);
-        let open = open.map(|(id, _)| *id);
-        let inherited = parents.inherited.iter().copied().chain(open).collect();
-        // What the parent had is the parent's: it must not be closed here, and so stays for ever.
         let parents: &'static Registry = Box::leak(Box::new(parents));
-        *place = Some(Registry { inherited, _parents: Some(parents), ..Registry::new(epoch) });
+        *place = Some(Registry { _parents: Some(parents), ..Registry::new(epoch) });
     }
     work(place.get_or_insert_with(|| Registry::new(epoch)))
 }
 
 impl Registry {
     fn new(epoch: u64) -> Registry {
-        Registry { epoch, slots: HashMap::new(), inherited: HashSet::new(), _parents: None }
+        Registry { epoch, slots: HashMap::new(), _parents: None }
     }
 }

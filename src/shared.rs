@@ -213,6 +213,11 @@ impl Shared {
             ),
             gauge("ledger_bytes", "Size of the ledger file.", bytes(sizes.file)),
             gauge("wal_bytes", "Size of its write-ahead log.", bytes(sizes.wal)),
+            gauge(
+                "ofd_locks",
+                "1 if the locks of the file are safe from other code of this process, 0 if not.",
+                self.store.has_own_locks().map(|own| f64::from(u8::from(own))),
+            ),
             gauge("connections_max", "Most connections that read at once.", count(connections_max)),
             gauge("connections_open", "Connections for reading that are open.", count(open)),
             gauge("connections_idle", "Connections for reading that nobody uses.", count(idle)),

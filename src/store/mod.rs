@@ -90,6 +90,9 @@ pub(crate) trait Store: Feed + Send + Sync {
     /// How large it is.
     fn sizes(&self) -> Sizes;
 
+    /// Whether other code of the process cannot drop the locks of the file; `None` where there is none.
+    fn has_own_locks(&self) -> Option<bool>;
+
     /// Whether the storage is still where it was opened. Cheap enough for every call.
     fn check_place(&self) -> Result<()>;
 

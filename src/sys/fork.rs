@@ -4,14 +4,17 @@
 //! A child inherits SQLite connections whose locks it does not hold and threads that do not run in
 //! it. Nothing inherited may be used, or even closed: the epoch tells what is. And it inherits
 //! whatever mutexes other threads held at that moment, which nobody will ever unlock: those that a
-//! child needs are taken before the fork, and given back on both sides.
+//! child needs are taken before the fork, and given back on both sides. Files that were open are the
+//! parent's with all their locks: the child lets go of them (see `files`), and opens them anew.
 
-use std::cell::Cell;
+use std::cell::UnsafeCell;
 use std::ffi::c_int;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, Once, OnceLock, PoisonError};
 
 use rusqlite::ffi;
+
+use super::files;
 
 /// How many forks lie between this process and the first that loaded the library.
 static EPOCH: AtomicU64 = AtomicU64::new(0);
@@ -26,9 +29,15 @@ static STEADY: Mutex<()> = Mutex::new(());
 const SQLITE_MUTEXES: std::ops::RangeInclusive<c_int> =
     ffi::SQLITE_MUTEX_STATIC_MAIN..=ffi::SQLITE_MUTEX_STATIC_VFS3;
 
-thread_local! {
-    static HELD: Cell<Option<MutexGuard<'static, ()>>> = const { Cell::new(None) };
-}
+/// What the thread that forks holds meanwhile. No place of the thread's own: it may fork from its very
+/// last destructors, and has none any more.
+struct Held(UnsafeCell<Option<(MutexGuard<'static, ()>, MutexGuard<'static, files::Table>)>>);
+
+// SAFETY: only the thread that forks touches it, in the handlers below, and there is one at a time: the
+// first guard of those in it, taken before and given back after.
+unsafe impl Sync for Held {}
+
+static HELD: Held = Held(UnsafeCell::new(None));
 
 /// The epoch of this process. What was made in another epoch was inherited.
 pub(crate) fn epoch() -> u64 {
@@ -51,13 +60,16 @@ pub(crate) fn once<T>(cell: &'static OnceLock<T>, make: impl FnOnce() -> T) -> &
     cell.get_or_init(make)
 }
 
-/// Sees to it that forks are noticed from now on.
-fn watch() {
+/// Sees to it that forks are noticed from now on, and that the files that SQLite opens are ready for
+/// them. To be called before it opens any.
+pub(crate) fn watch() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         // SQLite's mutexes are there only after this.
         // SAFETY: it may be called at any time, by any thread.
         unsafe { ffi::sqlite3_initialize() };
+        // SAFETY: the first and only time, after that.
+        unsafe { files::install() };
         // SAFETY: the handlers are functions without arguments that live as long as the program:
         // the shared library is linked so that it is never unloaded. It fails only for want of
         // memory for a few words, and then forks go unnoticed as in any other library.
@@ -67,22 +79,31 @@ fn watch() {
 
 extern "C" fn prepare() {
     let guard = STEADY.lock().unwrap_or_else(PoisonError::into_inner);
-    // A thread that forks from its very last destructors has no such place any more.
-    let _ = HELD.try_with(|held| held.set(Some(guard)));
     while !take_all() {
         std::thread::yield_now();
     }
+    let table = files::hold();
+    // SAFETY: this thread holds the first guard; see `Held`.
+    unsafe { *HELD.0.get() = Some((guard, table)) };
 }
 
 extern "C" fn parent() {
-    release(SQLITE_MUTEXES);
-    let _ = HELD.try_with(Cell::take);
+    give_back(|_| ());
 }
 
 extern "C" fn child() {
     EPOCH.fetch_add(1, Ordering::Relaxed);
+    give_back(files::Table::give_up);
+}
+
+/// Ends what `prepare` began, in the reverse order.
+fn give_back(work: impl FnOnce(&mut files::Table)) {
+    // SAFETY: this thread, or the one it was forked from, holds the guards; see `Held`.
+    let held = unsafe { (*HELD.0.get()).take() };
+    let Some((_steady, mut table)) = held else { return };
+    work(&mut table);
+    drop(table);
     release(SQLITE_MUTEXES);
-    let _ = HELD.try_with(Cell::take);
 }
 
 /// Takes all of SQLite's mutexes or none. Without waiting for any while another is held: SQLite

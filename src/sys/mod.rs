@@ -4,6 +4,11 @@
 
 mod backref;
 pub(crate) mod clock;
+#[cfg(target_os = "linux")]
+pub(crate) mod files;
+#[cfg(not(target_os = "linux"))]
+#[path = "files_elsewhere.rs"]
+pub(crate) mod files;
 pub(crate) mod fork;
 mod grow;
 mod thread;

@@ -8,6 +8,7 @@ use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::call;
+use crate::sys::fork;
 
 /// Statements that each connection keeps prepared: more than the store has.
 const STATEMENTS_MAX: usize = 32;
@@ -50,6 +51,7 @@ impl Source {
 
     /// Opens a connection.
     pub fn open(&self, role: Role) -> rusqlite::Result<Connection> {
+        fork::watch();
         let connection = Connection::open_with_flags(&self.name, self.flags())?;
         self.prepare(&connection, role)?;
         Ok(connection)
@@ -69,6 +71,9 @@ impl Source {
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DDL, false)?;
         // Keeps statements from being prepared anew when a bound value changes.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+        // The descriptor may be shared with others who write: a reader that closes last would otherwise
+        // fold the WAL into the file.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, self.read_only)?;
         // Nor may anything reach into another file; a full vacuum lifts this for a moment.
         connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
         // A pattern can take its length times that of the text to be compared.

@@ -31,8 +31,10 @@ use crate::config::{Scope, Settings};
 use crate::entries::Entries;
 use crate::error::{Error, Result, Status};
 use crate::gate::{Gate, Locked, Passage};
+use crate::logging::Level;
 use crate::metrics::Metrics;
 use crate::query::Read;
+use crate::sys::{files, fork};
 
 /// Taken to read or to write a ledger in memory.
 type Turns = Arc<Gate>;
@@ -40,6 +42,8 @@ type Turns = Arc<Gate>;
 /// A ledger in a SQLite file, or in memory.
 pub(crate) struct SqliteStore {
     place: Option<Arc<Place>>,
+    /// Whether other code of the process cannot drop the locks of the file.
+    own_locks: Option<bool>,
     readers: Readers,
     /// Never writes, so that SQLite tells it of every commit by anybody else.
     witness: Locked<Connection>,
@@ -59,6 +63,7 @@ pub(crate) fn touch(path: &str) -> Result<()> {
         | OpenFlags::SQLITE_OPEN_CREATE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
         | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    fork::watch();
     Connection::open_with_flags(absolute, flags).map(drop).map_err(|error| {
         translate(&error).context(format!("\"{path}\" cannot be created")).with_field("path")
     })
@@ -104,6 +109,10 @@ impl SqliteStore {
             }
             schema::establish(&mut first, settings)?;
         }
+        let own_locks = place.as_ref().map(|place| files::has_own_locks(place.path()));
+        if own_locks == Some(false) {
+            call::log(Level::Warn, || PLAIN_LOCKS.to_string());
+        }
         let kind = schema::inspect(&first)?;
         let journal_mode = schema::journal_mode(&first)?;
         let mut found = Vec::new();
@@ -138,7 +147,7 @@ impl SqliteStore {
             Arc::clone(&metrics),
             kind == schema::Kind::Ours,
         );
-        Ok(SqliteStore { place, readers, witness: Locked::new(witness), writer, turns, metrics })
+        Ok(SqliteStore { place, own_locks, readers, witness: Locked::new(witness), writer, turns, metrics })
     }
 
     fn writer(&self) -> Result<&Writer> {
@@ -291,6 +300,10 @@ impl Store for SqliteStore {
         self.place.as_ref().map_or(Sizes::default(), |place| place.sizes())
     }
 
+    fn has_own_locks(&self) -> Option<bool> {
+        self.own_locks
+    }
+
     fn check_place(&self) -> Result<()> {
         self.place.as_ref().map_or(Ok(()), |place| place.check())
     }
@@ -309,6 +322,9 @@ fn new_memory_name() -> PathBuf {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     PathBuf::from(format!("file:/simledger-{}?vfs=memdb", NEXT.fetch_add(1, Ordering::Relaxed)))
 }
+
+const PLAIN_LOCKS: &str = "the file system has no locks of open file descriptions (F_OFD_SETLK): nothing else in \
+     this process may open the file, or locks are lost and the file may be damaged";
 
 const UNWRITABLE: &str =
     "the file or its folder cannot be written; open it with read_only = true, or change the rights";

@@ -1,0 +1,93 @@
+//! System calls that answer with a result.
+
+use std::ffi::{CStr, c_int};
+use std::io;
+use std::mem::MaybeUninit;
+
+/// Which file it is, by its true numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct FileNumbers {
+    device: libc::dev_t,
+    inode: libc::ino_t,
+}
+
+impl FileNumbers {
+    pub fn of(stat: &libc::stat) -> FileNumbers {
+        FileNumbers { device: stat.st_dev, inode: stat.st_ino }
+    }
+}
+
+pub(super) fn is_regular(stat: &libc::stat) -> bool {
+    stat.st_mode & libc::S_IFMT == libc::S_IFREG
+}
+
+/// The result of a call that says -1 when it fails.
+fn checked(result: c_int) -> io::Result<c_int> {
+    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}
+
+/// The same for the other direction: what C gets.
+pub(super) fn answer(result: io::Result<c_int>) -> c_int {
+    result.unwrap_or_else(|error| {
+        set_errno(error.raw_os_error().unwrap_or(libc::EIO));
+        -1
+    })
+}
+
+pub(super) fn set_errno(number: c_int) {
+    // SAFETY: the address of the calling thread's errno, which it may write to.
+    unsafe { *libc::__errno_location() = number };
+}
+
+pub(super) fn lstat(path: &CStr) -> io::Result<libc::stat> {
+    let mut found = MaybeUninit::uninit();
+    // SAFETY: a C string and a place to write to, which is filled in where the call succeeds.
+    unsafe {
+        checked(libc::lstat(path.as_ptr(), found.as_mut_ptr()))?;
+        Ok(found.assume_init())
+    }
+}
+
+pub(super) fn fstat(descriptor: c_int) -> io::Result<libc::stat> {
+    let mut found = MaybeUninit::uninit();
+    // SAFETY: as above.
+    unsafe {
+        checked(libc::fstat(descriptor, found.as_mut_ptr()))?;
+        Ok(found.assume_init())
+    }
+}
+
+pub(super) fn open(path: &CStr, flags: c_int, mode: c_int) -> io::Result<c_int> {
+    // SAFETY: a C string; the mode is looked at only where the flags ask for it.
+    checked(unsafe { libc::open(path.as_ptr(), flags, mode) })
+}
+
+/// The number means nothing any more, even if this fails.
+pub(super) fn close(descriptor: c_int) -> io::Result<c_int> {
+    // SAFETY: whoever gives up a descriptor has the right to.
+    checked(unsafe { libc::close(descriptor) })
+}
+
+/// Puts a copy of a descriptor in the place of another.
+pub(super) fn put_over(descriptor: c_int, replaced: c_int) -> io::Result<c_int> {
+    // SAFETY: whoever gives up the one that is replaced has the right to.
+    checked(unsafe { libc::dup3(descriptor, replaced, libc::O_CLOEXEC) })
+}
+
+/// Carries out one of fcntl's commands for locks.
+pub(super) fn lock(descriptor: c_int, command: c_int, lock: &mut libc::flock) -> io::Result<c_int> {
+    // SAFETY: these commands take a pointer to a lock, and this is one.
+    checked(unsafe { libc::fcntl(descriptor, command, &raw mut *lock) })
+}
+
+/// A lock of this type on so many bytes; 0 means all from `start` on.
+#[allow(clippy::cast_possible_truncation)] // The constants are small.
+pub(super) fn lock_of(kind: c_int, start: i64, len: i64) -> libc::flock {
+    libc::flock {
+        l_type: kind as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: start,
+        l_len: len,
+        l_pid: 0,
+    }
+}
