@@ -12,7 +12,7 @@ use super::kinds::{Kind, kind_of, set_kind};
 use super::system::{self, FileNumbers};
 
 /// Descriptors that wait to be closed, at most; more would be missed by the program they are in.
-const PARKED_MAX: usize = 64;
+pub(super) const PARKED_MAX: usize = 64;
 
 static TABLE: Mutex<Table> = Mutex::new(Table { entries: Vec::new() });
 
