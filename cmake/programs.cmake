@@ -3,10 +3,12 @@
 #   examples/c/*.c, examples/cpp/*.cpp   one program a file; headers shared by several stand beside them
 #   tests/c/*.c                          one program a file, compiled as C11 and again as C++17
 #   tests/cpp/*.cpp                      one program a file, C++17
+#   tests/python/two_sqlites.py          one process with two copies of SQLite
 #   tests/link/                          how the libraries are linked and loaded
 #
-# Tests are named by kind: c11/<name>, cxx17/<name>, cpp/<name>, example/..., link/..., and valgrind/... for
-# the second run of each under valgrind. Each runs in a directory of its own, empty at the start.
+# Tests are named by kind: c11/<name>, cxx17/<name>, cpp/<name>, example/..., python/..., link/..., and
+# valgrind/... for the second run of each under valgrind. Each runs in a directory of its own, empty at the
+# start.
 enable_language(CXX)
 if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
     set(CMAKE_BUILD_TYPE RelWithDebInfo)
@@ -114,6 +116,16 @@ if(SIMLEDGER_BUILD_TESTS)
         simledger_test(cpp/${name} cpp_${name})
         simledger_valgrind_test(cpp/${name} cpp_${name})
     endforeach()
+
+    # A host with a SQLite of its own on the same file.
+    find_program(PYTHON3_EXECUTABLE python3)
+    if(PYTHON3_EXECUTABLE)
+        simledger_test(python/two_sqlites ${PYTHON3_EXECUTABLE} ${PROJECT_SOURCE_DIR}/tests/python/two_sqlites.py
+            ${simledger_shared})
+        set_tests_properties(python/two_sqlites PROPERTIES PROCESSORS 2)
+    else()
+        simledger_test(python/two_sqlites sh -c "echo 'skipped: there is no python3' && exit 77")
+    endif()
 
     include(${PROJECT_SOURCE_DIR}/tests/link/link.cmake)
 endif()

@@ -38,8 +38,8 @@
  *     A config is for one thread at a time. simledger_close waits for calls in flight.
  *
  * fork
- *     In a child, handles it inherited are CLOSED, and a file that its parent had open at the fork is
- *     UNSUPPORTED: fork before you open, or exec.
+ *     In a child, handles it inherited are CLOSED. It may open any file anew, also one that its parent
+ *     has open: from then on the two are as any two processes.
  *
  * Time
  *     `timeout` bounds all the waiting that a call does: for a connection, for a lock, for another
@@ -55,10 +55,16 @@
  *     survives a power cut at FULL and EXTRA; at NORMAL the newest may be lost then, and what is left
  *     is a prefix in the order of ids; at OFF a power cut may damage the file.
  *
+ * Other code of the process
+ *     May open, use and close the file as it likes, through another SQLite too: the library's locks
+ *     are those of an open file description (F_OFD_SETLK of Linux), which nobody else can drop, and it
+ *     drops nobody else's.
+ *
  * Caveats
- *     Another SQLite in the same process on the same file is not safe: POSIX locks belong to the
- *     process, and closing the file in one drops the locks of the other. A network file system has
- *     whatever locks it has: do not use one.
+ *     Where the system or the file system has no such locks, locks belong to the process: another
+ *     SQLite in it, on the same file, drops them at each close, and may damage the file. The log says
+ *     so at open (WARN), and the metric `ofd_locks` is 0. A network file system has whatever locks it
+ *     has: do not use one.
  *
  * Never
  *     The library never prints, exits, installs signal handlers, reads the environment or a file
@@ -788,8 +794,7 @@ simledger_status simledger_open_path(const char *path,
  * file or its other handles in this process have); READ_ONLY (the file cannot be written:
  * open it with `read_only`); NO_SPACE; IO (no such folder or file, a directory, no permission);
  * CORRUPT; INCOMPATIBLE (not a ledger, or one of a newer version); BUSY (locked by another
- * process for all of `timeout`); LIMIT_EXCEEDED (65,536 open ledgers); UNSUPPORTED (the process
- * that forked this one had the file open); OUT_OF_MEMORY; INTERNAL.
+ * process for all of `timeout`); LIMIT_EXCEEDED (65,536 open ledgers); OUT_OF_MEMORY; INTERNAL.
  */
 simledger_status simledger_open(const simledger_config *config,
                                 simledger_ledger **ledger,
@@ -1948,6 +1953,7 @@ simledger_status simledger_release_connections(simledger_ledger *ledger, simledg
  * | `retention_runs`, `retention_failures` | cleanups in the background (`retention_seconds`), and those that failed |
  * | `log_lines_dropped` | lines that fell out of a full log queue |
  * | `entries`, `first_id`, `last_id` | what the ledger holds (`entries` is counted: milliseconds for a million) |
+ * | `ofd_locks` | 1 where no other code of the process can drop the locks of the file, 0 where the file system has only plain ones (see Caveats); null in memory |
  * | `ledger_bytes`, `wal_bytes` | sizes of the file and its WAL; null in memory |
  * | `connections_max`, `_open`, `_idle`, `_out`, `connections_awaited` | the connections that read; calls that wait for one |
  * | `oldest_reader_seconds`, `connections_out_seconds` | how long the oldest of those in use has been so; all of them, an array |

@@ -40,7 +40,7 @@
 //! | `store` | durable storage behind a trait; `store::sqlite` is the one there is |
 //! | `gate` | the lock that callers wait at, timed and fair |
 //! | `cache` | recent reads in memory, never stale |
-//! | `sys` | what the operating system needs, behind small safe types |
+//! | `sys` | what the operating system needs, behind small safe types; `sys::files`: locks that nobody else in the process can drop |
 //! | `ffi` | the C API |
 
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]

@@ -61,6 +61,7 @@ fn they_count_what_happened() {
         ("latency_seconds.cleanup.count", 1.0),
         ("latency_seconds.vacuum.count", 0.0),
         ("writer_resets", 0.0),
+        ("ofd_locks", 1.0),
     ] {
         assert_eq!(metric(&ledger, name), expected, "{name}");
     }
@@ -78,7 +79,48 @@ fn they_count_what_happened() {
     assert!(error.message().contains("\"entry_cache_hits\""), "{error}");
     let memory = Ledger::open_path(":memory:").unwrap();
     assert_eq!(memory.metrics().unwrap().get("wal_bytes").unwrap(), None);
+    assert_eq!(memory.metrics().unwrap().get("ofd_locks").unwrap(), None);
     assert!(memory.metrics().unwrap().to_json().contains("\"wal_bytes\":null"));
+}
+
+/// As on a file system that has no locks of open file descriptions.
+#[test]
+#[ignore = "run by the test below, in a process of its own"]
+fn a_ledger_with_plain_locks() {
+    let place = Place::new();
+    let mut config = config(&place.file("ledger.db"), &[]);
+    config.set_log_queue(Level::Warn, 10).unwrap();
+    let ledger = Ledger::open(&config).unwrap();
+    let (level, line) = ledger.next_log_line().unwrap().expect("a line that says so");
+    assert!(level == Level::Warn && line.contains("F_OFD_SETLK"), "{line}");
+    assert_eq!(metric(&ledger, "ofd_locks"), 0.0);
+    // It works as it did before, beside other processes too.
+    for second in 0..10 {
+        ledger.append_json(&entry(f64::from(second), "n")).unwrap();
+    }
+    let mut process =
+        Process::start("appends_with_plain_locks", &[("LOCKS", "plain"), ("FILE", &place.file("ledger.db"))]);
+    assert!(process.end());
+    assert_eq!(ledger.poll_since(0, NO_LIMIT).unwrap().len(), 20);
+    ledger.close().unwrap();
+    assert!(!place.path("ledger.db-wal").exists());
+    println!("all done with plain locks");
+}
+
+#[test]
+#[ignore = "a process of the test above"]
+fn appends_with_plain_locks() {
+    let ledger = Ledger::open_path(&parameter("FILE").unwrap()).unwrap();
+    for second in 10..20 {
+        ledger.append_json(&entry(f64::from(second), "n")).unwrap();
+    }
+}
+
+#[test]
+fn locks_that_others_can_drop_are_told_of() {
+    let output = again("a_ledger_with_plain_locks").env("SIMLEDGER_TEST_LOCKS", "plain").output().unwrap();
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success() && out.contains("all done with plain locks"), "{out}{err}");
 }
 
 #[test]

@@ -2,9 +2,7 @@
 
 mod common;
 
-use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -638,17 +636,10 @@ fn a_full_pool_is_busy_after_the_timeout_and_never_a_hang() {
     assert_eq!(hasty.count().unwrap(), 1);
 }
 
-/// The descriptors of this process that are open on a file.
-fn descriptors(path: &Path) -> usize {
-    let all = fs::read_dir("/proc/self/fd").unwrap();
-    all.filter(|one| fs::read_link(one.as_ref().unwrap().path()).is_ok_and(|file| file == path)).count()
-}
-
 #[test]
 fn a_full_pool_opens_no_further_connection() {
     const READERS: usize = 3;
     let place = Place::new();
-    let file = place.path("ledger.db");
     let keys = [("journal_mode", "DELETE"), ("max_connections", "3")];
     let patient = place.open(&[&keys[..], &[("timeout", "60")]].concat());
     let at_once = place.open(&[&keys[..], &[("timeout", "0")]].concat());
@@ -656,23 +647,21 @@ fn a_full_pool_opens_no_further_connection() {
     let sqlite = place.sqlite();
     // Readers wait at this lock, their connections in hand.
     sqlite.execute_batch("BEGIN EXCLUSIVE").unwrap();
-    let before = descriptors(&file);
-    assert!(before > 0);
     thread::scope(|scope| {
         let waiting: Vec<_> = (0..READERS).map(|_| scope.spawn(|| patient.count())).collect();
-        while descriptors(&file) < before + READERS {
+        while metric(&at_once, "connections_out") < READERS as f64 {
             assert!(!waiting.iter().any(|reader| reader.is_finished()), "it does not wait");
             thread::yield_now();
         }
         let error = at_once.count().unwrap_err();
-        let opened = descriptors(&file) - before;
+        let opened = metric(&at_once, "connections_open");
         sqlite.execute_batch("COMMIT").unwrap();
         assert_eq!((error.status(), error.field()), (Status::Busy, "max_connections"), "{error}");
-        assert_eq!(opened, READERS);
+        assert_eq!(opened, READERS as f64);
         for reader in waiting {
             assert_eq!(reader.join().unwrap().unwrap(), 1);
         }
     });
     assert_eq!(at_once.count().unwrap(), 1);
-    assert_eq!(descriptors(&file), before + READERS, "they are kept for the next");
+    assert_eq!(metric(&at_once, "connections_open"), READERS as f64, "they are kept for the next");
 }

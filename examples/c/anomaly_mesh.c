@@ -170,8 +170,7 @@ static bool print_calls(const struct mesh *mesh) {
 
 static bool run_mesh(struct mesh *mesh) {
     uint64_t start = now_ns();
-    /* Processes come first: a process must not fork while it has a ledger open that the child
-     * opens. */
+    /* Processes come first: they are to open the ledger themselves, and begin together with us. */
     int started = mesh->processes ? start_workers(mesh) : 0;
     bool ok = open_ledger(mesh->path, &mesh->ledger);
     if (!ok)

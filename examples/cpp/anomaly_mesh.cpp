@@ -114,8 +114,7 @@ class Threads : public Workers {
 
 class Processes : public Workers {
   public:
-    // To be made while no ledger is open: a handle cannot be inherited, and a process must not fork
-    // while it has a ledger open that the child opens.
+    // To be made before the ledger is opened: each opens it itself, since a handle cannot be inherited.
     explicit Processes(const Mesh &mesh) : mesh_(mesh) {
         for (int i = 0; i < mesh.options.nodes; i++) {
             std::cout.flush(); // or the child would print what is still in the buffer once more

@@ -26,6 +26,7 @@ use crate::ledger::Ledger;
 /// | `retention_runs`, `retention_failures` | cleanups in the background (`retention_seconds`), and those that failed |
 /// | `log_lines_dropped` | lines that fell out of a full log queue |
 /// | `entries`, `first_id`, `last_id` | what the ledger holds (`entries` is counted: milliseconds for a million) |
+/// | `ofd_locks` | 1 where no other code of the process can drop the locks of the file, 0 where the file system has only plain ones (see Caveats); null in memory |
 /// | `ledger_bytes`, `wal_bytes` | sizes of the file and its WAL; null in memory |
 /// | `connections_max`, `_open`, `_idle`, `_out`, `connections_awaited` | the connections that read; calls that wait for one |
 /// | `oldest_reader_seconds`, `connections_out_seconds` | how long the oldest of those in use has been so; all of them, an array |

@@ -28,7 +28,8 @@ static void *append_on(void *node_id) {
     return NULL;
 }
 
-/* Polls on from a position: every id comes once and in order, and what was acknowledged is there. */
+/* Polls on from a position: every id comes once and in order, and what was acknowledged is there.
+ */
 static int64_t poll_from(int64_t position) {
     const int64_t before = acknowledged_now();
     simledger_entries *entries = NULL;
@@ -50,7 +51,8 @@ static void *poll_on(void *unused) {
 }
 
 static void open_shared(void) {
-    ledger = open_with("shared.db", "journal_mode", journal_mode, "unique", "none", "timeout", "60", END);
+    ledger = open_with("shared.db", "journal_mode", journal_mode, "unique", "none", "timeout", "60",
+                       END);
 }
 
 static void close_sound(void) {
@@ -91,11 +93,17 @@ static void wait_for_others(int64_t appends) {
         sched_yield();
 }
 
+/* The good end of a child. What the parent's threads had in hand at the fork nobody can free here:
+ * in a program of its own valgrind does not look for it. */
+static void end_child(void) {
+    execlp("true", "true", (char *)NULL);
+    CHECK(!"true cannot be started");
+}
+
 static int generations;
 
 static void work_in_child(void) {
-    simledger_ledger *inherited = ledger;
-    CHECK(simledger_close(inherited, NULL) == SIMLEDGER_CLOSED);
+    CHECK(simledger_close(ledger, NULL) == SIMLEDGER_CLOSED); /* the inherited one */
     open_shared();
     int64_t position = 0;
     const int appends = times(60, 3);
@@ -110,6 +118,7 @@ static void work_in_child(void) {
         in_child(work_in_child);
     append_one(appends, "child");
     close_sound();
+    end_child();
 }
 
 static void parent_and_children_work_at_once(void) {
@@ -132,7 +141,7 @@ static void child_that_stays(int told, int stays) {
     char end;
     CHECK(write(told, "f", 1) == 1);
     CHECK(read(stays, &end, 1) == 0);
-    _exit(0);
+    end_child();
 }
 
 /* The locks of a process go when it ends, whatever it was doing when it forked. */
@@ -163,7 +172,8 @@ static void a_child_keeps_no_locks_of_its_dead_parent(void) {
         close_sound();
         /* Whoever is alone takes it along. */
         CHECK(access("shared.db-wal", F_OK) != 0);
-        CHECK(close(stays[1]) == 0 && close(stays[0]) == 0 && close(told[0]) == 0 && close(told[1]) == 0);
+        CHECK(close(stays[1]) == 0 && close(stays[0]) == 0 && close(told[0]) == 0 &&
+              close(told[1]) == 0);
     }
 }
 

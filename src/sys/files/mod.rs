@@ -14,6 +14,8 @@ mod kinds;
 mod locks;
 mod system;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use std::ffi::{CStr, CString, c_int};
 use std::os::unix::ffi::OsStrExt;

@@ -12,7 +12,7 @@ use super::kinds::{Kind, kind_of, set_kind};
 use super::system::{self, FileNumbers};
 
 /// Descriptors that wait to be closed, at most; more would be missed by the program they are in.
-const PARKED_MAX: usize = 64;
+pub(super) const PARKED_MAX: usize = 64;
 
 static TABLE: Mutex<Table> = Mutex::new(Table { entries: Vec::new() });
 
@@ -91,7 +91,7 @@ impl Table {
 
     /// In a forked child: gives up all that was inherited. The descriptions are the parent's, with
     /// its locks. Their numbers stay taken, since inherited state of SQLite names them, and lead to
-    /// where nothing can be read, written or locked. Allocates and frees nothing.
+    /// where nothing can be read, written or locked.
     pub fn give_up(&mut self) {
         let nowhere = system::open(c"/", libc::O_PATH | libc::O_CLOEXEC, 0);
         for entry in &self.entries {
@@ -106,7 +106,7 @@ impl Table {
         if let Ok(nowhere) = nowhere {
             let _ = system::close(nowhere);
         }
-        std::mem::forget(std::mem::take(&mut self.entries));
+        self.entries.clear();
     }
 
     fn find(&self, file: FileNumbers) -> Option<usize> {
