@@ -1,9 +1,9 @@
 //! What is kept in memory of recent reads, never stale.
 //!
-//! Whatever is kept is labelled with the version of the ledger taken *before* it was read. An
-//! answer is only given when the version now is the one on the label: then nothing was committed
-//! since the read began, in this process or any other. The time to live bounds how long memory is
-//! held, not how stale an answer may be.
+//! Whatever is kept is labelled with a version of the ledger (see [`crate::store::Version`]) taken
+//! *before* it was read. An answer is only given when the version now is the one on the label: then
+//! nothing that could change the answer happened since the read began, in this process or any other.
+//! The time to live bounds how long memory is held, not how stale an answer may be.
 
 use std::borrow::Borrow;
 use std::hash::Hash;
@@ -13,17 +13,15 @@ use std::time::{Duration, Instant};
 
 use lru::LruCache;
 
-use crate::store::Version;
-
 /// The least recently used values go first.
-pub(crate) struct Cache<K: Hash + Eq, V>(Mutex<Kept<K, V>>);
+pub(crate) struct Cache<K: Hash + Eq, V, L>(Mutex<Kept<K, V, L>>);
 
-struct Kept<K: Hash + Eq, V> {
+struct Kept<K: Hash + Eq, V, L> {
     /// 0: nothing is kept.
     values_max: usize,
     ttl: Duration,
     /// The label of everything in `values`.
-    version: Option<Version>,
+    version: Option<L>,
     values: LruCache<K, Value<V>>,
     /// When the first of them was read since there was none.
     since: Option<Instant>,
@@ -35,9 +33,9 @@ struct Value<V> {
     asked: Instant,
 }
 
-impl<K: Hash + Eq, V: Clone> Cache<K, V> {
+impl<K: Hash + Eq, V: Clone, L: Copy + PartialEq> Cache<K, V, L> {
     /// A cache of at most this many values, each for at most this long; 0: none.
-    pub fn new(values_max: usize, ttl: Duration) -> Cache<K, V> {
+    pub fn new(values_max: usize, ttl: Duration) -> Cache<K, V, L> {
         // Not allocated ahead: a large maximum must not cost a ledger that uses little of it.
         let mut kept = Kept { values_max, ttl, version: None, values: LruCache::unbounded(), since: None };
         kept.configure(values_max, ttl);
@@ -52,7 +50,7 @@ impl<K: Hash + Eq, V: Clone> Cache<K, V> {
     }
 
     /// The value for `key`, if it is what would be read now, at this version.
-    pub fn get<Q: Hash + Eq + ?Sized>(&self, key: &Q, version: Version) -> Option<V>
+    pub fn get<Q: Hash + Eq + ?Sized>(&self, key: &Q, version: L) -> Option<V>
     where
         K: Borrow<Q>,
     {
@@ -64,7 +62,7 @@ impl<K: Hash + Eq, V: Clone> Cache<K, V> {
     }
 
     /// Keeps a value that was read after the ledger had this version.
-    pub fn put(&self, key: K, value: V, version: Version) {
+    pub fn put(&self, key: K, value: V, version: L) {
         let Some(mut kept) = self.kept() else { return };
         let now = kept.refresh(version);
         if kept.values_max > 0 {
@@ -92,13 +90,13 @@ impl<K: Hash + Eq, V: Clone> Cache<K, V> {
         if kept.values.is_empty() { None } else { kept.since.map(|since| since.elapsed()) }
     }
 
-    fn kept(&self) -> Option<MutexGuard<'_, Kept<K, V>>> {
+    fn kept(&self) -> Option<MutexGuard<'_, Kept<K, V, L>>> {
         // After a panic in it there is no cache: answers come from the file.
         self.0.lock().ok()
     }
 }
 
-impl<K: Hash + Eq, V> Kept<K, V> {
+impl<K: Hash + Eq, V, L: Copy + PartialEq> Kept<K, V, L> {
     fn configure(&mut self, values_max: usize, ttl: Duration) {
         self.values_max = values_max;
         self.ttl = ttl;
@@ -110,7 +108,7 @@ impl<K: Hash + Eq, V> Kept<K, V> {
 
     /// Lets go of what is of another version, and of what nobody asked for in a long time; the
     /// time now.
-    fn refresh(&mut self, version: Version) -> Instant {
+    fn refresh(&mut self, version: L) -> Instant {
         if self.version != Some(version) {
             self.values.clear();
             self.version = Some(version);
@@ -133,55 +131,55 @@ mod tests {
     #[test]
     fn an_answer_is_only_given_at_the_version_of_its_label() {
         let cache = Cache::new(2, LONG);
-        cache.put(1, "one", Version(5));
-        assert_eq!(cache.get(&1, Version(5)), Some("one"));
-        assert_eq!(cache.get(&1, Version(6)), None);
-        cache.put(2, "two", Version(6));
-        assert_eq!(cache.get(&1, Version(6)), None, "read at version 5");
-        assert_eq!(cache.get(&2, Version(6)), Some("two"));
+        cache.put(1, "one", 5);
+        assert_eq!(cache.get(&1, 5), Some("one"));
+        assert_eq!(cache.get(&1, 6), None);
+        cache.put(2, "two", 6);
+        assert_eq!(cache.get(&1, 6), None, "read at version 5");
+        assert_eq!(cache.get(&2, 6), Some("two"));
     }
 
     #[test]
     fn the_least_recently_used_goes_first() {
         let cache = Cache::new(2, LONG);
         for key in [1, 2] {
-            cache.put(key, key, Version(0));
+            cache.put(key, key, 0);
         }
-        cache.get(&1, Version(0));
-        cache.put(3, 3, Version(0));
-        assert_eq!(cache.get(&1, Version(0)), Some(1));
-        assert_eq!(cache.get(&2, Version(0)), None);
+        cache.get(&1, 0);
+        cache.put(3, 3, 0);
+        assert_eq!(cache.get(&1, 0), Some(1));
+        assert_eq!(cache.get(&2, 0), None);
     }
 
     #[test]
     fn a_time_to_live_of_nothing_and_a_size_of_nothing_keep_nothing() {
         for cache in [Cache::new(2, Duration::ZERO), Cache::new(0, LONG)] {
-            cache.put(1, 1, Version(0));
-            assert_eq!(cache.get(&1, Version(0)), None);
+            cache.put(1, 1, 0);
+            assert_eq!(cache.get(&1, 0), None);
         }
     }
 
     #[test]
     fn invalidation_forgets() {
         let cache = Cache::new(2, LONG);
-        cache.put(1, 1, Version(0));
+        cache.put(1, 1, 0);
         cache.clear();
-        assert_eq!(cache.get(&1, Version(0)), None);
+        assert_eq!(cache.get(&1, 0), None);
     }
 
     #[test]
     fn a_smaller_size_lets_go_and_a_larger_one_keeps_more() {
         let cache = Cache::new(3, LONG);
-        (0..3).for_each(|key| cache.put(key, key, Version(0)));
+        (0..3).for_each(|key| cache.put(key, key, 0));
         assert!(cache.age().is_some() && cache.len() == 3);
         cache.configure(1, LONG);
-        assert_eq!((cache.len(), cache.get(&2, Version(0))), (1, Some(2)), "the newest stays");
+        assert_eq!((cache.len(), cache.get(&2, 0)), (1, Some(2)), "the newest stays");
         cache.configure(0, LONG);
         assert_eq!((cache.len(), cache.age()), (0, None));
-        cache.put(1, 1, Version(0));
+        cache.put(1, 1, 0);
         assert_eq!(cache.len(), 0);
         cache.configure(5, LONG);
-        (0..4).for_each(|key| cache.put(key, key, Version(0)));
+        (0..4).for_each(|key| cache.put(key, key, 0));
         assert_eq!(cache.len(), 4);
     }
 }

@@ -189,6 +189,18 @@ impl<'a> EntryRef<'a> {
         self.chunk.real(3, self.row.index)
     }
 
+    /// All of it.
+    pub(crate) fn fields(self) -> Fields<'a> {
+        Fields {
+            id: self.id(),
+            timestamp: self.timestamp(),
+            node_id: self.node_id(),
+            features: self.features(),
+            confidence: self.confidence(),
+            created_at: self.created_at(),
+        }
+    }
+
     /// Bytes that the entry takes in memory.
     pub(crate) fn bytes(self) -> usize {
         bytes_of(self.node_id().len(), self.features().len())

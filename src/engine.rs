@@ -63,14 +63,15 @@ impl Engine {
     /// Changes a value that is stored in the file, if `engine` is used by one handle alone.
     pub fn set_in_file(engine: &Arc<Engine>, key: &Key, value: &str) -> Result<()> {
         let change = || {
-            if Arc::strong_count(engine) > 1 {
+            if Arc::strong_count(engine) > 1 || !engine.tenancy.as_ref().is_none_or(Tenancy::is_alone) {
                 let message = format!(
                     "{} can be changed while no other handle of the file is open in this process; close the others",
                     key.name
                 );
                 return Err(Error::new(Status::InvalidConfig, message).with_field(key.name));
             }
-            engine.shared.store().change_setting(key.name, value)?;
+            let settings = engine.settings().clone();
+            engine.shared.change_setting(&settings, key.name, value)?;
             engine.settings().note(key.name, value);
             Ok(())
         };
@@ -88,7 +89,16 @@ impl Engine {
         let Engine { retention, shared, tenancy, .. } = self;
         drop(retention);
         let closed = match Arc::into_inner(shared) {
-            Some(shared) => shared.close(),
+            Some(shared) => match &tenancy {
+                None => shared.close(true),
+                // While nobody opens it, so that it is known whether anybody else of this process has it.
+                Some(tenancy) => {
+                    let mut shared = Some(shared);
+                    let mut close = |alone| shared.take().map_or(Ok(()), |shared| shared.close(alone));
+                    let closed = tenancy.undisturbed(|| close(tenancy.is_alone()));
+                    closed.unwrap_or_else(|| close(false))
+                }
+            },
             None => Ok(()), // The background has ended, and nobody else has it.
         };
         drop(tenancy);

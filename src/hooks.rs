@@ -1,4 +1,5 @@
-//! Places where a test can make the library fail. Nothing at all without the feature `test-hooks`.
+//! Places where a test can make the library fail or its process die. Nothing at all without the
+//! feature `test-hooks`.
 
 #[cfg(not(feature = "test-hooks"))]
 #[inline(always)]
@@ -10,13 +11,20 @@ pub(crate) fn has_plain_locks() -> bool {
     false
 }
 
+#[cfg(not(feature = "test-hooks"))]
+#[inline(always)]
+pub(crate) fn default_of(_key: &str) -> Option<&'static str> {
+    None
+}
+
 #[cfg(feature = "test-hooks")]
-pub(crate) use armed::{has_plain_locks, point};
+pub(crate) use armed::{default_of, has_plain_locks, point};
 
 /// Arms the places; only with the feature `test-hooks`.
 #[cfg(feature = "test-hooks")]
 pub mod armed {
-    use std::sync::{Mutex, PoisonError};
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::{Mutex, OnceLock, PoisonError};
 
     static ARMED: Mutex<Option<String>> = Mutex::new(None);
 
@@ -30,7 +38,35 @@ pub mod armed {
         std::env::var_os("SIMLEDGER_TEST_LOCKS").is_some_and(|locks| locks == "plain")
     }
 
+    /// The value that a key has where nobody sets it, for tests of all that there is in one mode:
+    /// `LEDGER_TEST_COMMIT` for `commit`.
+    pub(crate) fn default_of(key: &str) -> Option<&'static str> {
+        static COMMIT: OnceLock<Option<String>> = OnceLock::new();
+        if key != "commit" {
+            return None;
+        }
+        COMMIT.get_or_init(|| std::env::var("LEDGER_TEST_COMMIT").ok()).as_deref()
+    }
+
+    /// The place where this process is to die, and how often it is passed before that:
+    /// `SIMLEDGER_TEST_KILL=<name>:<times>`.
+    fn death() -> Option<&'static (String, AtomicU64)> {
+        static DEATH: OnceLock<Option<(String, AtomicU64)>> = OnceLock::new();
+        let read = || {
+            let death = std::env::var("SIMLEDGER_TEST_KILL").ok()?;
+            let (name, times) = death.split_once(':')?;
+            Some((name.to_string(), AtomicU64::new(times.parse().ok()?)))
+        };
+        DEATH.get_or_init(read).as_ref()
+    }
+
     pub(crate) fn point(name: &str) {
+        if let Some((place, left)) = death()
+            && place == name
+            && left.fetch_sub(1, Ordering::Relaxed) == 0
+        {
+            crate::sys::kill_this_process();
+        }
         let hit = {
             let mut armed = ARMED.lock().unwrap_or_else(PoisonError::into_inner);
             let hit = armed.as_deref() == Some(name);

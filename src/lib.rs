@@ -48,6 +48,7 @@
 mod cache;
 mod call;
 mod chunk;
+mod commit_log;
 mod config;
 mod engine;
 mod entries;
@@ -59,6 +60,7 @@ pub mod ffi;
 mod gate;
 mod hooks;
 mod interrupt;
+mod join;
 mod json;
 mod ledger;
 mod logging;
@@ -69,6 +71,7 @@ mod retention;
 mod shared;
 mod store;
 mod sys;
+mod tail;
 mod transaction;
 mod utc;
 

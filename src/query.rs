@@ -1,7 +1,8 @@
 //! What to read: which entries, in which order, how many.
 
+use crate::chunk::EntryRef;
 use crate::entry::node_id_fault;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Status};
 
 /// In which order entries come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -149,6 +150,30 @@ impl Query {
         Ok(self)
     }
 
+    /// Whether it asks for this entry; the limit aside.
+    pub(crate) fn admits(&self, entry: EntryRef<'_>) -> bool {
+        let (id, timestamp) = (entry.id(), entry.timestamp());
+        let behind = |(at, last): (f64, i64)| match self.order {
+            Order::Id => id > last,
+            Order::IdDescending => id < last,
+            Order::Time => (timestamp, id) > (at, last),
+            Order::TimeDescending => (timestamp, id) < (at, last),
+        };
+        let is_of = |nodes: &[String]| nodes.iter().any(|node| node == entry.node_id());
+        (self.ids.0..=self.ids.1).contains(&id)
+            && self.time.is_none_or(|(from, to)| from <= timestamp && timestamp < to)
+            && self.min_confidence.is_none_or(|least| entry.confidence() >= least)
+            && self.after.is_none_or(behind)
+            && (self.nodes.is_empty() || is_of(&self.nodes))
+            && !is_of(&self.other_than)
+    }
+
+    /// The id that everything it asks for is above.
+    pub(crate) fn above(&self) -> i64 {
+        let last = self.after.filter(|_| self.order == Order::Id).map_or(0, |(_, last)| last);
+        last.max(self.ids.0 - 1)
+    }
+
     /// Why this query cannot be the filter of a poll, if it cannot.
     pub(crate) fn check_filter(&self) -> Result<()> {
         let what = if self.order != Order::Id {
@@ -229,5 +254,26 @@ impl<'a> Read<'a> {
     /// All entries, in order.
     pub fn all(bytes_max: usize) -> Read<'a> {
         Read::whole(&EVERYTHING, bytes_max)
+    }
+
+    /// The error of a read that would give too much: so many entries fit, and this one does not.
+    pub fn too_large(&self, count: usize, id: i64) -> Error {
+        let message = if count == 0 {
+            format!(
+                "entry {id} alone takes more than {} bytes (result_bytes_max); raise the limit",
+                self.bytes_max
+            )
+        } else {
+            let way = if *self.query == EVERYTHING {
+                "read in pages with poll_since"
+            } else {
+                "give a smaller limit, and query page by page"
+            };
+            format!(
+                "the result takes more than {} bytes (result_bytes_max) after {count} entries; {way}, or raise the limit",
+                self.bytes_max
+            )
+        };
+        Error::new(Status::LimitExceeded, message).with_field("result_bytes_max")
     }
 }

@@ -49,6 +49,12 @@ impl Tenancy {
     pub fn undisturbed<T>(&self, work: impl FnOnce() -> T) -> Option<T> {
         self.0.engines.with(|_| work())
     }
+
+    /// Whether no other engine of this process has the file, or is about to.
+    pub fn is_alone(&self) -> bool {
+        // The registry has the slot, and so does this.
+        Arc::strong_count(&self.0) == 2
+    }
 }
 
 impl Drop for Tenancy {

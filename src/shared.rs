@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use crate::cache::Cache;
@@ -11,12 +11,15 @@ use crate::call;
 use crate::chunk::Entry;
 use crate::config::Settings;
 use crate::entries::Entries;
-use crate::error::Result;
+use crate::error::{Result, Status};
+use crate::join::join;
 use crate::logging::Level;
-use crate::metrics::{Counter, Gauge, Metrics};
-use crate::query::{Order, Query, Read};
-use crate::store::sqlite::{Place, SqliteStore, Usage};
-use crate::store::{Appended, Batch, Cutoff, Store, Version};
+use crate::metrics::{Gauge, Metrics};
+use crate::query::{Order, Overflow, Query, Read};
+use crate::store::logged::{self, Opening};
+use crate::store::sqlite::{Place, Usage};
+use crate::store::{Appended, Batch, Cutoff, Ends, Store};
+use crate::tail::{ALL, Most, Tail};
 
 /// Results of more than this are not kept: a few dozen of them must not fill the memory.
 const KEPT_BYTES_MAX: usize = 1 << 20;
@@ -26,27 +29,69 @@ const NOTICES_MAX: usize = 100;
 
 /// One open ledger.
 pub(crate) struct Shared {
-    store: Box<dyn Store>,
-    entries: Cache<i64, Entry>,
-    by_node: Cache<(String, usize), Entries>,
+    first: Stage,
+    tail: Arc<Tail>,
+    entries: Cache<i64, Entry, i64>,
+    by_node: Cache<(String, usize), Entries, (i64, i64)>,
     metrics: Arc<Metrics>,
-    notices: Mutex<VecDeque<(Level, String)>>,
-    has_notices: AtomicBool,
+    notices: Arc<Notices>,
+}
+
+/// Lines of the background that wait for a call.
+#[derive(Default)]
+struct Notices {
+    lines: Mutex<VecDeque<(Level, String)>>,
+    /// Whether there are any.
+    any: AtomicBool,
+}
+
+impl Notices {
+    fn put(&self, more: Vec<(Level, String)>) {
+        if more.is_empty() {
+            return;
+        }
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.extend(more);
+        let surplus = lines.len().saturating_sub(NOTICES_MAX);
+        lines.drain(..surplus);
+        self.any.store(true, Ordering::Release);
+    }
+}
+
+/// A storage, and the one that is in its place since the ledger commits in another way. The first one
+/// stays where it is, since calls may be at it.
+struct Stage {
+    store: Box<dyn Store>,
+    next: OnceLock<Box<Stage>>,
+}
+
+impl Stage {
+    fn last(&self) -> &Stage {
+        self.next.get().map_or(self, |next| next.last())
+    }
 }
 
 impl Shared {
     /// Opens the ledger at `place`, or a new one in memory. `settings` becomes what is so.
     pub fn open(place: Option<Place>, settings: &mut Settings) -> Result<Shared> {
         let metrics = Arc::new(Metrics::default());
-        let store = SqliteStore::open(place, settings, Arc::clone(&metrics))?;
+        let tail = Tail::new(settings.integer("tail_bytes_max"));
+        let notices = Arc::<Notices>::default();
+        let put = Arc::clone(&notices);
+        let opening = Opening {
+            metrics: Arc::clone(&metrics),
+            tail: Arc::clone(&tail),
+            notices: Arc::new(move |lines| put.put(lines)),
+        };
+        let store = logged::open(place, settings, opening)?;
         let ttl = settings.seconds("cache_ttl");
         Ok(Shared {
-            store: Box::new(store),
+            first: Stage { store: Box::new(store), next: OnceLock::new() },
+            tail,
             entries: Cache::new(settings.integer("entry_cache_size"), ttl),
             by_node: Cache::new(settings.integer("query_cache_size"), ttl),
             metrics,
-            notices: Mutex::default(),
-            has_notices: AtomicBool::new(false),
+            notices,
         })
     }
 
@@ -61,7 +106,18 @@ impl Shared {
 
     /// Where the entries are.
     pub fn store(&self) -> &dyn Store {
-        &*self.store
+        &*self.first.last().store
+    }
+
+    /// Changes a setting that is stored with the entries.
+    pub fn change_setting(&self, settings: &Settings, name: &str, value: &str) -> Result<()> {
+        let last = self.first.last();
+        if let Some(store) = last.store.change_setting(settings, name, value)? {
+            // One at a time changes settings.
+            let _ = last.next.set(Box::new(Stage { store, next: OnceLock::new() }));
+        }
+        self.invalidate_caches();
+        Ok(())
     }
 
     /// Follows a setting of scope `Engine` that was changed.
@@ -69,41 +125,42 @@ impl Shared {
         let ttl = settings.seconds("cache_ttl");
         self.entries.configure(settings.integer("entry_cache_size"), ttl);
         self.by_node.configure(settings.integer("query_cache_size"), ttl);
-        self.store.set_connections_max(settings.integer("max_connections"));
+        self.tail.set_bytes_max(settings.integer("tail_bytes_max"));
+        self.store().set_connections_max(settings.integer("max_connections"));
     }
 
     /// Leaves lines for the log of whoever makes the next call.
     pub fn put_notices(&self, lines: Vec<(Level, String)>) {
-        if lines.is_empty() {
-            return;
-        }
-        let mut notices = self.notices.lock().unwrap_or_else(PoisonError::into_inner);
-        notices.extend(lines);
-        let surplus = notices.len().saturating_sub(NOTICES_MAX);
-        notices.drain(..surplus);
-        self.has_notices.store(true, Ordering::Release);
+        self.notices.put(lines);
     }
 
     /// The lines that were left, of this level and graver ones.
     pub fn take_notices(&self, most: Level) -> Vec<(Level, String)> {
-        if !self.has_notices.load(Ordering::Acquire) {
+        if !self.notices.any.load(Ordering::Acquire) {
             return Vec::new();
         }
-        let mut notices = self.notices.lock().unwrap_or_else(PoisonError::into_inner);
-        let (taken, left): (Vec<_>, Vec<_>) = notices.drain(..).partition(|(level, _)| *level <= most);
-        self.has_notices.store(!left.is_empty(), Ordering::Release);
-        notices.extend(left);
+        let mut lines = self.notices.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let (taken, left): (Vec<_>, Vec<_>) = lines.drain(..).partition(|(level, _)| *level <= most);
+        self.notices.any.store(!left.is_empty(), Ordering::Release);
+        lines.extend(left);
         taken
     }
 
     /// Whether the file is still where it was.
     pub fn check_place(&self) -> Result<()> {
-        self.store.check_place()
+        self.store().check_place()
     }
 
     /// Writes all of the batch or nothing.
     pub fn append(&self, batch: &Batch<'_>) -> Result<Appended> {
-        let appended = self.store.append(batch)?;
+        let appended = loop {
+            let stage = self.first.last();
+            match stage.store.append(batch) {
+                // The ledger commits in another way since a moment ago.
+                Err(error) if error.status() == Status::Closed && stage.next.get().is_some() => {}
+                appended => break appended?,
+            }
+        };
         self.metrics.entries_appended.add(appended.count as u64);
         self.metrics.duplicates_ignored.add((batch.entries.len() - appended.count) as u64);
         Ok(appended)
@@ -111,67 +168,122 @@ impl Shared {
 
     /// What is new since an id.
     pub fn since(&self, after: i64, limit: usize, bytes_max: usize) -> Result<Entries> {
-        self.store.since(after, limit, bytes_max)
+        self.store().refresh()?;
+        let read = Read::since(after, limit, bytes_max);
+        match self.tail.since(after, Most { entries: limit, bytes: bytes_max }) {
+            Some(found) if found.stopped && found.spans.is_empty() => Err(read.too_large(0, after + 1)),
+            Some(found) => Ok(Entries::of_spans(found.spans, found.position, 0)),
+            None => self.joined(&read),
+        }
     }
 
     /// All entries.
     pub fn all(&self, bytes_max: usize) -> Result<Entries> {
-        self.store.read(&Read::all(bytes_max))
+        self.read(&Read::all(bytes_max))
     }
 
     /// What a query asks for.
     pub fn query(&self, query: &Query, bytes_max: usize) -> Result<Entries> {
-        self.store.read(&Read::whole(query, bytes_max))
+        self.read(&Read::whole(query, bytes_max))
     }
 
     /// What is new since an id and passes the filter.
     pub fn filtered_since(&self, query: &Query, after: i64, bytes_max: usize) -> Result<Entries> {
-        self.store.read(&Read::filtered(query, after, bytes_max))
+        self.read(&Read::filtered(query, after, bytes_max))
+    }
+
+    fn read(&self, read: &Read<'_>) -> Result<Entries> {
+        self.store().refresh()?;
+        match self.tail.since(read.since.max(read.query.above()), ALL) {
+            Some(found) => join(read, None, found),
+            None => self.joined(read),
+        }
+    }
+
+    /// Older entries from the storage, and behind them what only the tail has.
+    fn joined(&self, read: &Read<'_>) -> Result<Entries> {
+        loop {
+            let stored = self.store().read(read)?;
+            if !self.store().is_fed() || (!stored.complete && read.overflow == Overflow::Stop) {
+                return Ok(stored.entries);
+            }
+            if let Some(found) = self.tail.since(stored.through, ALL) {
+                return join(read, Some(stored.entries), found);
+            }
+            // Meanwhile more was stored, and let go of in memory.
+            call::check()?;
+            self.store().refresh()?;
+        }
     }
 
     /// How a query would be carried out.
     pub fn plan(&self, query: &Query) -> Result<String> {
-        self.store.plan(&Read::whole(query, usize::MAX))
+        self.store().plan(&Read::whole(query, usize::MAX))
     }
 
     /// The entry with this id.
     pub fn get(&self, id: i64) -> Result<Option<Entry>> {
         let Metrics { entry_cache_hits, entry_cache_misses, .. } = &*self.metrics;
-        let hit = |version| self.entries.get(&id, version).map(Some);
-        self.cached(hit, (entry_cache_hits, entry_cache_misses), |version| {
-            let entry = self.store.get(id)?;
-            if let Some(entry) = &entry
-                && entry.as_ref().bytes() <= KEPT_BYTES_MAX
-            {
-                self.entries.put(id, entry.clone(), version);
-            }
-            Ok(entry)
-        })
+        let version = self.store().refresh()?.removed;
+        let kept = self.tail.get(id).or_else(|| self.entries.get(&id, version));
+        if kept.is_some() {
+            entry_cache_hits.add(1);
+            return Ok(kept);
+        }
+        entry_cache_misses.add(1);
+        let mut entry = self.store().get(id)?;
+        if entry.is_none() && self.store().is_fed() {
+            // Between the two looks it may have been let go of in memory, being stored.
+            entry = self.tail.get(id);
+        }
+        if let Some(entry) = &entry
+            && entry.as_ref().bytes() <= KEPT_BYTES_MAX
+        {
+            self.entries.put(id, entry.clone(), version);
+        }
+        Ok(entry)
     }
 
     /// The entries of a node, newest first.
     pub fn of_node(&self, node_id: &str, limit: usize, bytes_max: usize) -> Result<Entries> {
         let Metrics { query_cache_hits, query_cache_misses, .. } = &*self.metrics;
+        let version = self.store().refresh()?.any;
         let key = (node_id.to_string(), limit);
-        let hit = |version| self.by_node.get(&key, version).filter(|entries| entries.bytes() <= bytes_max);
-        self.cached(hit, (query_cache_hits, query_cache_misses), |version| {
-            let query = Query {
-                nodes: vec![node_id.to_string()],
-                order: Order::TimeDescending,
-                limit,
-                ..Query::new()
-            };
-            let entries = self.store.read(&Read::whole(&query, bytes_max))?;
-            if entries.bytes() <= KEPT_BYTES_MAX {
-                self.by_node.put(key.clone(), entries.clone(), version);
-            }
-            Ok(entries)
-        })
+        if let Some(kept) = self.by_node.get(&key, version).filter(|entries| entries.bytes() <= bytes_max) {
+            query_cache_hits.add(1);
+            return Ok(kept);
+        }
+        query_cache_misses.add(1);
+        let query =
+            Query { nodes: vec![node_id.to_string()], order: Order::TimeDescending, limit, ..Query::new() };
+        let entries = self.read(&Read::whole(&query, bytes_max))?;
+        if entries.bytes() <= KEPT_BYTES_MAX {
+            self.by_node.put(key, entries.clone(), version);
+        }
+        Ok(entries)
+    }
+
+    /// How many entries there are.
+    pub fn count(&self) -> Result<i64> {
+        self.store().refresh()?;
+        let last = self.tail.last();
+        let (stored, through) = self.store().count()?;
+        // Nothing is missing among those that are not stored yet.
+        Ok(stored + (last - through).max(0))
+    }
+
+    /// The ids at both ends.
+    pub fn ends(&self) -> Result<Ends> {
+        self.store().refresh()?;
+        let Ends { first, last } = self.store().ends()?;
+        let newest = self.tail.last();
+        let first = if first == 0 && newest > last { last + 1 } else { first };
+        Ok(Ends { first, last: last.max(newest) })
     }
 
     /// Deletes old entries; how many.
     pub fn cleanup(&self, cutoff: Cutoff) -> Result<i64> {
-        let result = self.store.cleanup(cutoff);
+        let result = self.store().cleanup(cutoff);
         let deleted = result.as_ref().map_or_else(|error| error.work_done(), |deleted| *deleted);
         self.metrics.entries_deleted.add(u64::try_from(deleted).unwrap_or(0));
         self.invalidate_caches();
@@ -191,10 +303,11 @@ impl Shared {
 
     /// What is known of the ledger now, beside what is counted.
     pub fn gauges(&self) -> (Vec<Gauge>, Vec<f64>) {
-        let Usage { connections_max, open, idle, waiting, out_seconds } = self.store.usage();
-        let sizes = self.store.sizes();
+        let Usage { connections_max, open, idle, waiting, out_seconds } = self.store().usage();
+        let sizes = self.store().sizes();
+        let (tail_bytes, tail_entries) = self.tail.size();
         // Whoever asks why the ledger is so busy must not have to wait for it.
-        let (ends, entries) = call::at_once(|| (self.store.ends().ok(), self.store.count().ok()));
+        let (ends, entries) = call::at_once(|| (self.ends().ok(), self.count().ok()));
         #[allow(clippy::cast_precision_loss)] // Exact below 2^53.
         let count = |number: usize| Some(number as f64);
         #[allow(clippy::cast_precision_loss)]
@@ -216,8 +329,15 @@ impl Shared {
             gauge(
                 "ofd_locks",
                 "1 if the locks of the file are safe from other code of this process, 0 if not.",
-                self.store.has_own_locks().map(|own| f64::from(u8::from(own))),
+                self.store().has_own_locks().map(|own| f64::from(u8::from(own))),
             ),
+            gauge(
+                "log_pending_bytes",
+                "What of the commit log is not folded into the ledger file yet.",
+                bytes(Some(sizes.log_pending)),
+            ),
+            gauge("tail_bytes", "Memory for the newest entries.", count(tail_bytes)),
+            gauge("tail_entries", "Newest entries in memory.", count(tail_entries)),
             gauge("connections_max", "Most connections that read at once.", count(connections_max)),
             gauge("connections_open", "Connections for reading that are open.", count(open)),
             gauge("connections_idle", "Connections for reading that nobody uses.", count(idle)),
@@ -246,23 +366,11 @@ impl Shared {
     }
 
     /// Ends all use of the file.
-    pub fn close(self) -> Result<()> {
-        self.store.close()
-    }
-
-    /// The cached answer for the version now, or a fresh one, to be kept under that version.
-    fn cached<T>(
-        &self,
-        hit: impl FnOnce(Version) -> Option<T>,
-        (hits, misses): (&Counter, &Counter),
-        miss: impl FnOnce(Version) -> Result<T>,
-    ) -> Result<T> {
-        let version = self.store.version()?;
-        if let Some(value) = hit(version) {
-            hits.add(1);
-            return Ok(value);
+    pub fn close(self, last: bool) -> Result<()> {
+        let mut stage = self.first;
+        while let Some(next) = stage.next.take() {
+            stage = *next;
         }
-        misses.add(1);
-        miss(version)
+        stage.store.close(last)
     }
 }

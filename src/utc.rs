@@ -2,6 +2,8 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::sys::clock;
+
 const SECONDS_PER_DAY: i64 = 86_400;
 
 /// Seconds since 1970 by the system's clock, with decimals.
@@ -10,6 +12,11 @@ pub(crate) fn now() -> f64 {
         Ok(since) => since.as_secs_f64(),
         Err(before) => -before.duration().as_secs_f64(),
     }
+}
+
+/// Whole seconds since 1970 by the system's clock.
+pub(crate) fn now_seconds() -> i64 {
+    clock::coarse_seconds()
 }
 
 /// Whole seconds since 1970, written as SQLite's CURRENT_TIMESTAMP.

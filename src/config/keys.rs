@@ -1,5 +1,6 @@
 //! The configuration keys: each stands once here, with its default, its range and what it is for.
 
+use crate::commit_log::{RING_MAX, RING_MIN};
 use crate::error::{Error, Result, Status, excerpt};
 use crate::json;
 
@@ -103,6 +104,10 @@ pub static KEYS: &[Key] = &[
         "Entries kept in memory by id, the least recently used going first; 0: none."),
     key("query_cache_size", "32", Scope::Engine, Change::Anytime, Kind::Integer { min: 0, max: 1_000_000 },
         "By-node results kept in memory, the least recently used going first; 0: none."),
+    key("tail_bytes_max", "67108864", Scope::Engine, Change::Anytime, Kind::Integer { min: 0, max: u64::MAX >> 1 },
+        "Bytes of the newest entries kept in memory; what the ledger file does not have yet is kept anyway."),
+    key("log_bytes", "67108864", Scope::Engine, Change::Never, Kind::Integer { min: RING_MIN, max: RING_MAX },
+        "Bytes of the commit log where one is made: when so much is not folded into the ledger file, appends wait."),
     key("cache_ttl", "300", Scope::Engine, Change::Anytime, Kind::Seconds { max: SECONDS_MAX },
         "Seconds that either cache keeps what nobody asks for, looked at when it is next used. Answers are never stale, whatever it is."),
     key("retention_seconds", "0", Scope::Engine, Change::Anytime, Kind::Seconds { max: SECONDS_MAX },
@@ -113,8 +118,8 @@ pub static KEYS: &[Key] = &[
         "What age counts from in a cleanup: the system's clock, or the newest timestamp (for simulated time)."),
     key("guards", "on", Scope::File, Change::Alone, SWITCH,
         "Whether triggers in the file keep other programs from changing entries."),
-    key("commit", "sqlite", Scope::File, Change::Alone, Kind::Choice(&["sqlite"]),
-        "How an append is made durable: a transaction of SQLite."),
+    key("commit", "sqlite", Scope::File, Change::Alone, Kind::Choice(&["log", "sqlite"]),
+        "How an append is made durable: a record in a commit log beside the file, which is folded into it in the background; or a transaction of SQLite."),
 ];
 
 /// Other names, as the Python module has them.

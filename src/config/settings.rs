@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::keys::{self, KEYS, Scope};
 use crate::entry::Limits;
 use crate::error::{Error, Result, Status};
+use crate::hooks;
 use crate::store::OnDuplicate;
 
 /// A value, and whether somebody asked for it.
@@ -38,7 +39,8 @@ impl Settings {
     pub fn new<'a>(asked: impl Fn(&str) -> Option<&'a str>) -> Settings {
         let values = KEYS.iter().map(|key| {
             let asked = asked(key.name);
-            let value = asked.unwrap_or(key.default).to_string();
+            let value =
+                asked.unwrap_or_else(|| hooks::default_of(key.name).unwrap_or(key.default)).to_string();
             (key.name, Value { value, asked: asked.is_some() })
         });
         Settings { values: values.collect() }

@@ -70,17 +70,17 @@ impl Ledger {
 
     /// How many entries there are.
     pub fn count(&self) -> Result<i64> {
-        self.call(Operation::Count, |shared, _| shared.store().count())
+        self.call(Operation::Count, |shared, _| shared.count())
     }
 
     /// The id of the oldest entry that there is; 0 if there is none.
     pub fn first_id(&self) -> Result<i64> {
-        self.call(Operation::Other, |shared, _| Ok(shared.store().ends()?.first))
+        self.call(Operation::Other, |shared, _| Ok(shared.ends()?.first))
     }
 
     /// The id of the newest entry that there ever was, cleaned up or not; 0 if there never was one.
     pub fn last_id(&self) -> Result<i64> {
-        self.call(Operation::Other, |shared, _| Ok(shared.store().ends()?.last))
+        self.call(Operation::Other, |shared, _| Ok(shared.ends()?.last))
     }
 
     /// Carries out one SQL statement that reads, with parameters from a JSON array (by position) or

@@ -90,6 +90,7 @@ registry! {
     counters {
         entries_appended: "Entries appended.",
         duplicates_ignored: "Entries left out, equal ones being there (on_duplicate = ignore).",
+        entries_folded: "Entries that the drain moved from the commit log to the ledger file.",
         entries_deleted: "Entries that cleanup deleted.",
         rows_skipped: "Rows of other programs that reads skipped, being no valid entries.",
         entry_cache_hits: "Gets by id that were answered from memory.",
@@ -120,6 +121,7 @@ registry! {
         IntegrityCheck: "integrity_check",
         ConnectionWait: "connection_wait",
         WriterWait: "writer_wait",
+        Fold: "fold",
         Other: "other",
     }
 }

@@ -1,33 +1,43 @@
 //! Durable storage, behind two traits.
 //!
-//! [`Feed`] is the seam between storage and whatever keeps recent entries in memory: what is new
-//! since an id, and is there anything. [`Store`] is the rest. A store knows nothing of caches; it
-//! finds the time budget and the log of the call in [`crate::call`].
+//! [`Feed`] is the seam between storage and what keeps recent entries in memory: what is new, and is
+//! there anything. [`Store`] is the rest. A store knows nothing of caches; it finds the time budget
+//! and the log of the call in [`crate::call`].
+//!
+//! [`sqlite`] is the ledger file, and all of a ledger with `commit = sqlite`; [`logged`] is the store
+//! that ledgers are opened as, with the commit log before the file where there is one.
 
+pub(crate) mod logged;
 pub(crate) mod sqlite;
 
 use std::sync::Arc;
 
 use self::sqlite::Usage;
 use crate::chunk::Entry;
+use crate::config::Settings;
 use crate::entries::Entries;
 use crate::entry::NewEntry;
 use crate::error::Result;
 use crate::query::Read;
 
-/// The state of the ledger, as far as it can be told apart. Two equal versions, one taken after
-/// the other, mean that nothing was committed between them, by anybody.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Version(pub i64);
+/// The state of the ledger, as far as it can be told apart. Two equal values, one taken after the
+/// other, mean that nothing of the kind happened between them, by anybody.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Version {
+    /// Changes with every append and whatever else changes what there is.
+    pub any: (i64, i64),
+    /// Changes whenever an entry may have gone that was there.
+    pub removed: i64,
+}
 
 /// What is new, and is there anything.
 pub(crate) trait Feed {
-    /// The version now. It covers every append acknowledged before, in any process.
-    fn version(&self) -> Result<Version>;
+    /// Brings the [tail](crate::tail) up to date, as far as there is one, with every append
+    /// acknowledged before, in any process. The version of what memory knows then.
+    fn refresh(&self) -> Result<Version>;
 
-    /// Entries above `after` in the order of their ids, as many as fit, with the position reached
-    /// and the gap that cleanup left before them.
-    fn since(&self, after: i64, limit: usize, bytes_max: usize) -> Result<Entries>;
+    /// Whether there is a tail, which then knows all that is not stored yet.
+    fn is_fed(&self) -> bool;
 }
 
 /// Where entries are kept.
@@ -35,8 +45,8 @@ pub(crate) trait Store: Feed + Send + Sync {
     /// Writes all of the batch or nothing.
     fn append(&self, batch: &Batch<'_>) -> Result<Appended>;
 
-    /// The entries that a query asks for.
-    fn read(&self, read: &Read<'_>) -> Result<Entries>;
+    /// The entries that a query asks for, of those that are stored: newer ones may be in the tail.
+    fn read(&self, read: &Read<'_>) -> Result<Stored>;
 
     /// How it would look for them, a line for each step.
     fn plan(&self, read: &Read<'_>) -> Result<String>;
@@ -44,8 +54,8 @@ pub(crate) trait Store: Feed + Send + Sync {
     /// The entry with this id.
     fn get(&self, id: i64) -> Result<Option<Entry>>;
 
-    /// How many entries there are.
-    fn count(&self) -> Result<i64>;
+    /// How many entries are stored, and the last id of those that were counted.
+    fn count(&self) -> Result<(i64, i64)>;
 
     /// The ids at both ends.
     fn ends(&self) -> Result<Ends>;
@@ -55,6 +65,9 @@ pub(crate) trait Store: Feed + Send + Sync {
 
     /// Carries out a statement that reads; its result as JSON.
     fn sql(&self, sql: &Sql<'_>) -> Result<String>;
+
+    /// Stores all that was acknowledged.
+    fn flush(&self) -> Result<()>;
 
     /// Puts all that was acknowledged into the file proper.
     fn checkpoint(&self) -> Result<()>;
@@ -75,8 +88,9 @@ pub(crate) trait Store: Feed + Send + Sync {
         progress: Option<&Arc<ProgressFunction>>,
     ) -> Result<Vec<String>>;
 
-    /// Changes a setting that is stored with the entries.
-    fn change_setting(&self, name: &str, value: &str) -> Result<()>;
+    /// Changes a setting that is stored with the entries. Where that ends this store, the one that is
+    /// in its place from now on; calls that come to this one still are CLOSED, if they write.
+    fn change_setting(&self, settings: &Settings, name: &str, value: &str) -> Result<Option<Box<dyn Store>>>;
 
     /// Lets so many read at once from now on.
     fn set_connections_max(&self, connections_max: usize);
@@ -96,8 +110,18 @@ pub(crate) trait Store: Feed + Send + Sync {
     /// Whether the storage is still where it was opened. Cheap enough for every call.
     fn check_place(&self) -> Result<()>;
 
-    /// Ends all use of the storage, with what there is left to do.
-    fn close(self: Box<Self>) -> Result<()>;
+    /// Ends all use of the storage, with what there is left to do. `last`: nobody else in this process
+    /// has it.
+    fn close(self: Box<Self>, last: bool) -> Result<()>;
+}
+
+/// What a read gave.
+pub(crate) struct Stored {
+    pub entries: Entries,
+    /// The last id of what was stored.
+    pub through: i64,
+    /// Whether all of that was looked at.
+    pub complete: bool,
 }
 
 /// What a second entry with the same timestamp and node is.
@@ -160,8 +184,10 @@ pub type ProgressFunction = dyn Fn(f64) -> bool + Send + Sync;
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Sizes {
     pub file: Option<u64>,
-    /// What is not yet folded in.
+    /// Its write-ahead log.
     pub wal: Option<u64>,
+    /// What of the commit log is not yet folded in.
+    pub log_pending: u64,
 }
 
 /// The ids at both ends of a ledger.

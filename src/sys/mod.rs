@@ -3,6 +3,7 @@
 //! The only unsafe code of the crate outside `ffi/` lives here.
 
 mod backref;
+mod boot;
 pub(crate) mod clock;
 #[cfg(target_os = "linux")]
 pub(crate) mod files;
@@ -10,9 +11,22 @@ pub(crate) mod files;
 #[path = "files_elsewhere.rs"]
 pub(crate) mod files;
 pub(crate) mod fork;
+pub(crate) mod futex;
 mod grow;
+pub(crate) mod mapping;
 mod thread;
+mod words;
 
 pub(crate) use backref::Backref;
+pub(crate) use boot::boot_id;
 pub(crate) use grow::Grow;
 pub(crate) use thread::spawn_quiet;
+pub(crate) use words::{bytes, bytes_mut};
+
+/// Ends this process as `kill -9` does: nothing is tidied up.
+#[cfg(feature = "test-hooks")]
+pub(crate) fn kill_this_process() -> ! {
+    // SAFETY: a signal to this process.
+    unsafe { libc::kill(libc::getpid(), libc::SIGKILL) };
+    std::process::abort()
+}

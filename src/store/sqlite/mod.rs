@@ -24,11 +24,12 @@ pub(crate) use self::place::{FileId, Place};
 pub(crate) use self::pool::Usage;
 use self::readers::Readers;
 use self::writer::Writer;
-use super::{Appended, Batch, Cutoff, Ends, Feed, ProgressFunction, Sizes, Sql, Store, Vacuum, Version};
+pub(crate) use self::writer::{Folding, conflict, duplicate, full};
+use super::{Appended, Batch, Cutoff, Ends, ProgressFunction, Sizes, Sql, Stored, Vacuum, Version};
 use crate::call;
 use crate::chunk::Entry;
+use crate::commit_log::Identity;
 use crate::config::{Scope, Settings};
-use crate::entries::Entries;
 use crate::error::{Error, Result, Status};
 use crate::gate::{Gate, Locked, Passage};
 use crate::logging::Level;
@@ -173,71 +174,148 @@ impl SqliteStore {
     }
 }
 
-impl Feed for SqliteStore {
-    fn version(&self) -> Result<Version> {
-        let _turn = self.turn_to_read()?;
-        // "The integer values returned by two invocations of "PRAGMA data_version" from the same
-        // connection will be different if changes were committed to the database by any other
-        // connection in the interim." (https://sqlite.org/pragma.html#pragma_data_version)
-        let version = self.witness.with(|witness| {
-            witness
-                .prepare_cached("PRAGMA data_version")
-                .and_then(|mut statement| statement.query_row([], |row| row.get(0)))
-        });
-        version.ok_or_else(no_turn)?.map(Version).map_err(|error| translate(&error))
+/// What the commit log asks about entries like new ones.
+#[derive(Default)]
+pub(crate) struct Questions<'a> {
+    /// The largest timestamp of each of these?
+    pub nodes: Vec<&'a str>,
+    /// The id of the entry with this timestamp and node?
+    pub entries: Vec<(f64, &'a str)>,
+}
+
+/// The answers, in the order of the questions.
+pub(crate) struct Answers {
+    /// The last id that the file had of those that come by the commit log.
+    pub as_of: i64,
+    pub newest: Vec<Option<f64>>,
+    pub ids: Vec<Option<i64>>,
+}
+
+/// What the commit log needs of the ledger file.
+impl SqliteStore {
+    /// Where the file is.
+    pub fn place(&self) -> Option<&Place> {
+        self.place.as_deref()
     }
 
-    fn since(&self, after: i64, limit: usize, bytes_max: usize) -> Result<Entries> {
-        self.read(&Read::since(after, limit, bytes_max))
+    /// Its metrics.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Whether it can be written.
+    pub fn is_writable(&self) -> bool {
+        self.writer.is_some()
+    }
+
+    /// How an append is made durable, as the file says at this moment.
+    pub fn commit(&self) -> Result<Option<String>> {
+        self.witnessing(|connection| {
+            let kind = schema::inspect(connection)?;
+            schema::file_setting(connection, kind, "commit")
+        })
+    }
+
+    /// Who the ledger is, and how far the file has what came by the commit log.
+    pub fn log_identity(&self) -> Result<Identity> {
+        self.witnessing(|connection| self.readers.log_identity(connection))
+    }
+
+    /// On the connection that is there anyway.
+    fn witnessing<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        let _turn = self.turn_to_read()?;
+        self.witness.with(|connection| work(connection)).ok_or_else(no_turn)?
+    }
+
+    /// Answers questions about entries.
+    pub fn look_up(&self, questions: &Questions<'_>) -> Result<Answers> {
+        self.reading(|connection| self.readers.look_up(connection, questions))
+    }
+
+    /// Lets `work` store entries of the commit log, in one transaction.
+    pub fn fold<T>(&self, work: impl FnMut(&mut Folding<'_>) -> Result<T>) -> Result<T> {
+        self.writer()?.fold(&self.metrics, work)
+    }
+
+    /// Stores a batch that is too large for the commit log, whose entries the file must all have.
+    pub fn append_logged(&self, batch: &Batch<'_>) -> Result<Appended> {
+        self.writer()?.append_logged(batch, &self.metrics)
+    }
+
+    /// Deletes old entries; how many. `removing` is told the largest id of each transaction before it is
+    /// committed.
+    pub fn cleanup(&self, cutoff: Cutoff, removing: &dyn Fn(i64)) -> Result<i64> {
+        self.writer()?.cleanup(cutoff, &self.metrics, removing)
     }
 }
 
-impl Store for SqliteStore {
-    fn append(&self, batch: &Batch<'_>) -> Result<Appended> {
+impl SqliteStore {
+    /// The version of the file now. It covers every transaction committed before, in any process.
+    pub fn version(&self) -> Result<Version> {
+        // "The integer values returned by two invocations of "PRAGMA data_version" from the same
+        // connection will be different if changes were committed to the database by any other
+        // connection in the interim." (https://sqlite.org/pragma.html#pragma_data_version)
+        let version = self.witnessing(|witness| {
+            witness
+                .prepare_cached("PRAGMA data_version")
+                .and_then(|mut statement| statement.query_row([], |row| row.get(0)))
+                .map_err(|error| translate(&error))
+        })?;
+        Ok(Version { any: (version, 0), removed: version })
+    }
+
+    /// Writes all of the batch or nothing.
+    pub fn append(&self, batch: &Batch<'_>) -> Result<Appended> {
         self.writer()?.append(batch, &self.metrics)
     }
 
-    fn read(&self, read: &Read<'_>) -> Result<Entries> {
+    /// The entries that a query asks for.
+    pub fn read(&self, read: &Read<'_>) -> Result<Stored> {
         self.reading(|connection| self.readers.read(connection, read))
     }
 
-    fn plan(&self, read: &Read<'_>) -> Result<String> {
+    /// How it would look for them.
+    pub fn plan(&self, read: &Read<'_>) -> Result<String> {
         self.reading(|connection| self.readers.plan(connection, read))
     }
 
-    fn get(&self, id: i64) -> Result<Option<Entry>> {
+    /// The entry with this id.
+    pub fn get(&self, id: i64) -> Result<Option<Entry>> {
         self.reading(|connection| self.readers.get(connection, id))
     }
 
-    fn count(&self) -> Result<i64> {
+    /// How many there are, and the last id of them.
+    pub fn count(&self) -> Result<(i64, i64)> {
         self.reading(|connection| self.readers.count(connection))
     }
 
-    fn ends(&self) -> Result<Ends> {
+    /// The ids at both ends.
+    pub fn ends(&self) -> Result<Ends> {
         self.reading(|connection| self.readers.ends(connection))
     }
 
-    fn cleanup(&self, cutoff: Cutoff) -> Result<i64> {
-        self.writer()?.cleanup(cutoff, &self.metrics)
-    }
-
-    fn sql(&self, sql: &Sql<'_>) -> Result<String> {
+    /// Carries out a statement that reads.
+    pub fn sql(&self, sql: &Sql<'_>) -> Result<String> {
         self.reading(|connection| sql::run(connection, sql))
     }
 
-    fn checkpoint(&self) -> Result<()> {
+    /// Folds the WAL into the file.
+    pub fn checkpoint(&self) -> Result<()> {
         self.writer()?.alone(&self.metrics, maintenance::checkpoint)
     }
 
-    fn reindex(&self) -> Result<()> {
+    /// Builds the indexes anew.
+    pub fn reindex(&self) -> Result<()> {
         self.writer()?.alone(&self.metrics, maintenance::reindex)
     }
 
-    fn optimize(&self) -> Result<()> {
+    /// Lets SQLite learn how its data are distributed.
+    pub fn optimize(&self) -> Result<()> {
         self.writer()?.alone(&self.metrics, maintenance::optimize)
     }
 
-    fn vacuum(&self, how: Vacuum) -> Result<i64> {
+    /// Gives space back; how many bytes.
+    pub fn vacuum(&self, how: Vacuum) -> Result<i64> {
         let writer = self.writer()?;
         let mut freed = 0;
         match how {
@@ -259,7 +337,8 @@ impl Store for SqliteStore {
         }
     }
 
-    fn integrity_check(
+    /// What is not as it should be.
+    pub fn integrity_check(
         &self,
         findings_max: usize,
         progress: Option<&Arc<ProgressFunction>>,
@@ -280,36 +359,44 @@ impl Store for SqliteStore {
         Ok(findings)
     }
 
-    fn change_setting(&self, name: &str, value: &str) -> Result<()> {
+    /// Changes a setting of the file.
+    pub fn change_setting(&self, name: &str, value: &str) -> Result<()> {
         self.writer()?.transaction(&self.metrics, |connection| schema::change(connection, name, value))
     }
 
-    fn set_connections_max(&self, connections_max: usize) {
+    /// Lets so many read at once.
+    pub fn set_connections_max(&self, connections_max: usize) {
         self.readers.pool().set_max(connections_max);
     }
 
-    fn release_connections(&self) {
+    /// Closes the connections that nobody uses.
+    pub fn release_connections(&self) {
         self.readers.pool().release();
     }
 
-    fn usage(&self) -> Usage {
+    /// The connections that read.
+    pub fn usage(&self) -> Usage {
         self.readers.pool().usage()
     }
 
-    fn sizes(&self) -> Sizes {
+    /// How large it is.
+    pub fn sizes(&self) -> Sizes {
         self.place.as_ref().map_or(Sizes::default(), |place| place.sizes())
     }
 
-    fn has_own_locks(&self) -> Option<bool> {
+    /// Whether other code of the process cannot drop the locks; `None` in memory.
+    pub fn has_own_locks(&self) -> Option<bool> {
         self.own_locks
     }
 
-    fn check_place(&self) -> Result<()> {
+    /// Whether the file is still where it was.
+    pub fn check_place(&self) -> Result<()> {
         self.place.as_ref().map_or(Ok(()), |place| place.check())
     }
 
-    fn close(self: Box<Self>) -> Result<()> {
-        let SqliteStore { readers, witness, writer, .. } = *self;
+    /// Ends all use of the file.
+    pub fn close(self) -> Result<()> {
+        let SqliteStore { readers, witness, writer, .. } = self;
         // The writer last: the connection that closes last folds the WAL into the file.
         drop(readers);
         drop(witness);

@@ -92,7 +92,7 @@ impl Place {
         let size = |path: &Path| fs::metadata(path).ok().map(|metadata| metadata.len());
         let mut wal = self.path.clone().into_os_string();
         wal.push("-wal");
-        Sizes { file: size(&self.path), wal: Some(size(Path::new(&wal)).unwrap_or(0)) }
+        Sizes { file: size(&self.path), wal: Some(size(Path::new(&wal)).unwrap_or(0)), ..Sizes::default() }
     }
 
     /// An error if the file is gone or another one is in its place. Looks now and then only, so

@@ -3,22 +3,24 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rusqlite::{Connection, OptionalExtension, params_from_iter};
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
 use super::connection::Source;
 use super::fault::translate;
 use super::pool::{Pool, Pooled};
-use super::rows;
 use super::select::Select;
 use super::writer::roll_back;
+use super::{Answers, Questions, rows, schema};
 use crate::call;
 use crate::chunk::{ChunkBuilder, Entry};
+use crate::commit_log::Identity;
 use crate::entries::Entries;
 use crate::error::{Error, Result, Status};
 use crate::logging::Level;
 use crate::metrics::Metrics;
-use crate::query::{EVERYTHING, Order, Overflow, Read};
-use crate::store::Ends;
+use crate::query::{Order, Overflow, Read};
+use crate::store::{Ends, Stored};
 
 /// Lines that a read says to the log about rows it skips; the rest are counted.
 const SKIPPED_LINES_MAX: usize = 5;
@@ -50,7 +52,7 @@ impl Readers {
     }
 
     /// What a query asks for, in one snapshot of the file.
-    pub fn read(&self, connection: &Connection, read: &Read<'_>) -> Result<Entries> {
+    pub fn read(&self, connection: &Connection, read: &Read<'_>) -> Result<Stored> {
         let snapshot = Snapshot::begin(connection)?;
         let mark = self.mark(connection)?;
         let mut collected = Collected::default();
@@ -58,13 +60,15 @@ impl Readers {
         self.report(&collected);
         let complete = complete?;
         let gap_before = if mark > read.since && read.query.order == Order::Id { mark } else { 0 };
+        let through = mark.max(last_row(connection)?);
         let position = match (complete, read.overflow) {
             // Stopped early: the next poll goes on behind the last row that was looked at.
             (false, Overflow::Stop) => collected.examined,
-            _ => read.since.max(mark).max(last_row(connection)?),
+            _ => read.since.max(through),
         };
         snapshot.end();
-        Ok(Entries::new(collected.chunks.finish()?, position, gap_before))
+        let entries = Entries::new(collected.chunks.finish()?, position, gap_before);
+        Ok(Stored { entries, through, complete })
     }
 
     /// How SQLite would carry out a read, a line for each step.
@@ -95,9 +99,48 @@ impl Readers {
         Ok(chunks.finish()?.pop().map(|chunk| Entry::new(chunk, 0)))
     }
 
-    /// How many rows there are.
-    pub fn count(&self, connection: &Connection) -> Result<i64> {
-        one(connection, "SELECT count(*) FROM ledger").map(Option::unwrap_or_default)
+    /// How many rows there are, and the last id of them.
+    pub fn count(&self, connection: &Connection) -> Result<(i64, i64)> {
+        let snapshot = Snapshot::begin(connection)?;
+        let count = one(connection, "SELECT count(*) FROM ledger")?.unwrap_or_default();
+        let last = self.mark(connection)?.max(last_row(connection)?);
+        snapshot.end();
+        Ok((count, last))
+    }
+
+    /// What commit logs must know of the file.
+    pub fn log_identity(&self, connection: &Connection) -> Result<Identity> {
+        let snapshot = Snapshot::begin(connection)?;
+        let (ledger, stored_id) = schema::log_identity(connection)?;
+        let identity = Identity { ledger, stored_id, removed_id: self.mark(connection)? };
+        snapshot.end();
+        Ok(identity)
+    }
+
+    /// Answers what the commit log does not know about entries like new ones.
+    pub fn look_up(&self, connection: &Connection, questions: &Questions<'_>) -> Result<Answers> {
+        let sql = |error: rusqlite::Error| translate(&error);
+        let snapshot = Snapshot::begin(connection)?;
+        let as_of = schema::log_identity(connection)?.1;
+        let newest = "SELECT max(timestamp) FROM ledger WHERE node_id = ?1";
+        let mut newest = connection.prepare_cached(newest).map_err(sql)?;
+        let newest = questions.nodes.iter().map(|node_id| {
+            Ok(match newest.query_row([node_id], |row| row.get::<_, Value>(0)).map_err(sql)? {
+                Value::Null => None,
+                Value::Real(number) => Some(number),
+                // Not one of ours, and above all numbers: every single entry is to be asked for.
+                _ => Some(f64::INFINITY),
+            })
+        });
+        let newest = newest.collect::<Result<Vec<_>>>()?;
+        let same = "SELECT id FROM ledger WHERE timestamp = ?1 AND node_id = ?2";
+        let mut same = connection.prepare_cached(same).map_err(sql)?;
+        let ids = questions.entries.iter().map(|(timestamp, node_id)| {
+            same.query_row(params![timestamp, node_id], |row| row.get(0)).optional().map_err(sql)
+        });
+        let ids = ids.collect::<Result<Vec<_>>>()?;
+        snapshot.end();
+        Ok(Answers { as_of, newest, ids })
     }
 
     /// The ids at both ends.
@@ -150,7 +193,7 @@ fn collect(connection: &Connection, read: &Read<'_>, collected: &mut Collected) 
                 if read.overflow == Overflow::Stop && collected.count > 0 {
                     return Ok(false);
                 }
-                return Err(too_large(read, collected.count, id));
+                return Err(read.too_large(collected.count, id));
             }
             Ok(fields) => {
                 collected.bytes += fields.bytes();
@@ -217,24 +260,4 @@ pub(super) fn one(connection: &Connection, sql: &str) -> Result<Option<i64>> {
 
 fn last_row(connection: &Connection) -> Result<i64> {
     one(connection, "SELECT max(id) FROM ledger").map(Option::unwrap_or_default)
-}
-
-fn too_large(read: &Read<'_>, count: usize, id: i64) -> Error {
-    let message = if count == 0 {
-        format!(
-            "entry {id} alone takes more than {} bytes (result_bytes_max); raise the limit",
-            read.bytes_max
-        )
-    } else {
-        let way = if *read.query == EVERYTHING {
-            "read in pages with poll_since"
-        } else {
-            "give a smaller limit, and query page by page"
-        };
-        format!(
-            "the result takes more than {} bytes (result_bytes_max) after {count} entries; {way}, or raise the limit",
-            read.bytes_max
-        )
-    };
-    Error::new(Status::LimitExceeded, message).with_field("result_bytes_max")
 }

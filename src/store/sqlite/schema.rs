@@ -70,6 +70,15 @@ WHEN EXISTS (SELECT 1 FROM ledger WHERE timestamp = NEW.timestamp AND node_id = 
     SELECT RAISE(ABORT, 'simledger: there is an entry with this timestamp and node_id (guards = on)');
 END;";
 
+/// Only with `commit = log`, whose newest ids are not in the file yet.
+const GUARD_LOG: &str = "
+CREATE TRIGGER simledger_log_insert BEFORE INSERT ON ledger BEGIN
+    SELECT RAISE(ABORT, 'simledger: entries come by the commit log (commit = log): append with simledger, or set commit = sqlite');
+END;";
+
+/// The last id that the file has by the commit log: moves in one transaction with the entries.
+pub(super) const LOG_THROUGH: &str = "log_through";
+
 /// What a file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -231,7 +240,33 @@ fn add_companions(transaction: &Transaction<'_>, settings: &Settings, unique: bo
     }
     transaction
         .execute("INSERT INTO simledger_settings VALUES ('ledger_id', lower(hex(randomblob(16))))", [])?;
-    Ok(())
+    if settings.is("commit", "log") { begin_log(transaction) } else { Ok(()) }
+}
+
+/// From now on new entries come by the commit log.
+fn begin_log(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch(GUARD_LOG)?;
+    let through = "INSERT OR REPLACE INTO simledger_settings SELECT ?1, max(
+        coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'ledger'), 0),
+        coalesce((SELECT max(id) FROM ledger), 0),
+        coalesce((SELECT deleted_through FROM simledger_retention WHERE singleton = 1), 0))";
+    connection.execute(through, [LOG_THROUGH]).map(drop)
+}
+
+/// The commit log is no more; it must be empty.
+fn end_log(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch("DROP TRIGGER IF EXISTS simledger_log_insert")?;
+    connection.execute("DELETE FROM simledger_settings WHERE name = ?1", [LOG_THROUGH]).map(drop)
+}
+
+/// Who the ledger is, and how far it has what came by the commit log.
+pub(super) fn log_identity(connection: &Connection) -> Result<([u64; 2], i64)> {
+    let damaged = || incompatible("the tables that simledger keeps in it are damaged");
+    let number = |hex: &str| u64::from_str_radix(hex, 16).ok();
+    let id = setting(connection, "ledger_id")?.filter(|id| id.len() == 32 && id.is_ascii());
+    let id = id.and_then(|id| Some([number(&id[..16])?, number(&id[16..])?])).ok_or_else(damaged)?;
+    let through = setting(connection, LOG_THROUGH)?.and_then(|through| through.parse().ok());
+    Ok((id, through.filter(|through| *through >= 0).ok_or_else(damaged)?))
 }
 
 /// Changes what the file has settled for a key of scope `File`.
@@ -248,6 +283,9 @@ pub(super) fn change(connection: &Connection, name: &str, value: &str) -> Result
         } else {
             refuse_duplicates(connection)?
         }
+    }
+    if name == "commit" {
+        if value == "log" { begin_log(connection) } else { end_log(connection) }.map_err(sql)?;
     }
     if name == "unique" && is_unique(connection).map_err(sql)? == (value == "none") {
         let message =
@@ -343,7 +381,8 @@ pub(super) fn findings(connection: &Connection, kind: Kind) -> Result<Vec<String
         ));
     }
     let guarded = setting(connection, "guards")?.as_deref() == Some("on");
-    let expected = objects(&as_made(unique, guarded).map_err(sql)?).map_err(sql)?;
+    let logged = setting(connection, "commit")?.as_deref() == Some("log");
+    let expected = objects(&as_made(unique, guarded, logged).map_err(sql)?).map_err(sql)?;
     let found = objects(connection).map_err(sql)?;
     for (name, (kind, made)) in &expected {
         match found.get(name) {
@@ -371,11 +410,14 @@ fn objects(connection: &Connection) -> rusqlite::Result<BTreeMap<String, (String
 }
 
 /// An empty ledger.
-fn as_made(unique: bool, guarded: bool) -> rusqlite::Result<Connection> {
+fn as_made(unique: bool, guarded: bool, logged: bool) -> rusqlite::Result<Connection> {
     let connection = Connection::open_in_memory()?;
     connection.execute_batch(&format!("{LEDGER}\n);{INDEXES}{COMPANIONS}"))?;
     if guarded {
         create_guards(&connection, unique)?;
+    }
+    if logged {
+        connection.execute_batch(GUARD_LOG)?;
     }
     Ok(connection)
 }
@@ -404,15 +446,16 @@ pub(super) fn file_setting(connection: &Connection, kind: Kind, name: &str) -> R
             }
             "guards" => Some("off".to_string()),
             "clock" => Some("wall".to_string()),
+            "commit" => Some("sqlite".to_string()),
             _ => None,
         }),
     }
 }
 
-fn setting(connection: &Connection, name: &str) -> Result<Option<String>> {
+pub(super) fn setting(connection: &Connection, name: &str) -> Result<Option<String>> {
     connection
-        .query_row("SELECT value FROM simledger_settings WHERE name = ?1", [name], |row| row.get(0))
-        .optional()
+        .prepare_cached("SELECT value FROM simledger_settings WHERE name = ?1")
+        .and_then(|mut statement| statement.query_row([name], |row| row.get(0)).optional())
         .map_err(not_ours)
 }
 

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
 use super::connection::{Role, Source};
 use super::fault::{is_duplicate, is_transient, translate};
 use super::place::Place;
-use super::{Turns, no_turn, rows};
+use super::{Turns, no_turn, rows, schema};
 use crate::call;
+use crate::chunk::Fields;
 use crate::entry::NewEntry;
 use crate::error::{Error, Result, Status};
 use crate::gate::Locked;
@@ -50,11 +51,48 @@ impl Writer {
         if batch.entries.is_empty() && batch.expected_last_id.is_none() {
             return Ok(Appended::default());
         }
-        self.transaction(metrics, |connection| insert(connection, batch))
+        self.transaction(metrics, |connection| {
+            if schema::setting(connection, schema::LOG_THROUGH)?.is_some() {
+                let message = "the ledger has commit = log by now; open it again";
+                return Err(Error::new(Status::Closed, message).with_field("commit"));
+            }
+            insert(connection, batch)
+        })
     }
 
-    /// Deletes what is older than the cut-off, in bounded transactions; how many.
-    pub fn cleanup(&self, cutoff: Cutoff, metrics: &Metrics) -> Result<i64> {
+    /// The same for a batch that comes by the commit log, but is too large for it.
+    pub fn append_logged(&self, batch: &Batch<'_>, metrics: &Metrics) -> Result<Appended> {
+        self.transaction(metrics, |connection| {
+            let folding = Folding::begin(connection)?;
+            let appended = insert(connection, batch)?;
+            let last = appended.first_id + i64::try_from(appended.count).unwrap_or(i64::MAX) - 1;
+            if appended.count > 0 {
+                Folding { stored_id: last, ..folding }.finish()?;
+            }
+            Ok(appended)
+        })
+    }
+
+    /// Lets `work` store entries of the commit log, in one transaction.
+    pub fn fold<T>(
+        &self,
+        metrics: &Metrics,
+        mut work: impl FnMut(&mut Folding<'_>) -> Result<T>,
+    ) -> Result<T> {
+        self.transaction(metrics, |connection| {
+            let mut folding = Folding::begin(connection)?;
+            let before = folding.stored_id;
+            let done = work(&mut folding)?;
+            if folding.stored_id != before {
+                folding.finish()?;
+            }
+            Ok(done)
+        })
+    }
+
+    /// Deletes what is older than the cut-off, in bounded transactions; how many. `removing` is told
+    /// the largest id of each transaction before it is committed.
+    pub fn cleanup(&self, cutoff: Cutoff, metrics: &Metrics, removing: &dyn Fn(i64)) -> Result<i64> {
         let mut fixed = None;
         let mut deleted = 0;
         loop {
@@ -64,7 +102,7 @@ impl Writer {
                     Some(cutoff) => cutoff,
                     None => *fixed.insert(Deletion::of(cutoff, connection)?),
                 };
-                cutoff.step(connection)
+                cutoff.step(connection, removing)
             });
             match step {
                 Ok(count) => {
@@ -192,11 +230,73 @@ pub(super) fn roll_back(connection: &Connection) {
     }
 }
 
+// What a table says about conflicts does not hold where the statement says something itself.
+const INSERT: &str = "INSERT OR ABORT INTO ledger (id, timestamp, node_id, features, confidence, created_at)
+                      VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+
+/// Entries of the commit log, being stored in a transaction. Nothing is stored twice or skipped,
+/// whatever dies when: how far the file has them moves with the entries.
+pub(crate) struct Folding<'c> {
+    connection: &'c Connection,
+    statement: CachedStatement<'c>,
+    stored_id: i64,
+    created_at: (f64, String),
+}
+
+impl<'c> Folding<'c> {
+    fn begin(connection: &'c Connection) -> Result<Folding<'c>> {
+        let through = schema::log_identity(connection)?.1;
+        let last = next_id(connection)? - 1;
+        if last != through {
+            let message = format!(
+                "the ledger file has ids up to {last}, but only those up to {through} came by the commit log: another \
+                 program wrote to it in spite of its guards"
+            );
+            return Err(Error::new(Status::Corrupt, message));
+        }
+        let statement = connection.prepare_cached(INSERT).map_err(|error| translate(&error))?;
+        Ok(Folding { connection, statement, stored_id: through, created_at: (f64::NAN, String::new()) })
+    }
+
+    /// The last id that the file has.
+    pub fn stored_id(&self) -> i64 {
+        self.stored_id
+    }
+
+    /// Stores the entry with the id that follows.
+    pub fn insert(&mut self, fields: &Fields<'_>) -> Result<()> {
+        debug_assert_eq!(fields.id, self.stored_id + 1);
+        #[allow(clippy::float_cmp)] // The same or not.
+        if fields.created_at != self.created_at.0 {
+            #[allow(clippy::cast_possible_truncation)] // Whole seconds.
+            let text = utc::format(fields.created_at as i64);
+            self.created_at = (fields.created_at, text);
+        }
+        let Fields { id, timestamp, node_id, features, confidence, .. } = *fields;
+        hooks::point("fold.insert");
+        let values = params![id, timestamp, node_id, features, confidence, self.created_at.1];
+        self.statement.execute(values).map_err(|error| {
+            let error = translate(&error);
+            let status = if error.status() == Status::Duplicate { Status::Corrupt } else { error.status() };
+            Error::new(status, error.message()).context(format!("entry {id} of the log cannot be stored"))
+        })?;
+        self.stored_id = id;
+        Ok(())
+    }
+
+    fn finish(self) -> Result<()> {
+        let update = "UPDATE simledger_settings SET value = ?2 WHERE name = ?1";
+        self.connection
+            .prepare_cached(update)
+            .and_then(|mut statement| {
+                statement.execute(params![schema::LOG_THROUGH, self.stored_id.to_string()])
+            })
+            .map(drop)
+            .map_err(|error| translate(&error))
+    }
+}
+
 fn insert(connection: &Connection, batch: &Batch<'_>) -> Result<Appended> {
-    // What a table says about conflicts does not hold where the statement says something itself.
-    const INSERT: &str =
-        "INSERT OR ABORT INTO ledger (id, timestamp, node_id, features, confidence, created_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
     let mut statement = connection.prepare_cached(INSERT).map_err(|error| translate(&error))?;
     #[allow(clippy::cast_possible_truncation)] // Whole seconds, as CURRENT_TIMESTAMP has them.
     let created_at = utc::format(utc::now().floor() as i64);
@@ -251,14 +351,14 @@ fn next_id(connection: &Connection) -> Result<i64> {
     }
 }
 
-fn conflict(expected: i64, last: i64) -> Error {
+pub(crate) fn conflict(expected: i64, last: i64) -> Error {
     let message = format!(
         "the ledger's last id is {last}, not {expected} as expected: read what is new, decide anew, and commit again"
     );
     Error::new(Status::Conflict, message).with_field("expected_last_id").with_entry_id(last)
 }
 
-fn full() -> Error {
+pub(crate) fn full() -> Error {
     Error::new(Status::LimitExceeded, "the ledger has used its largest possible id; begin a new one")
 }
 
@@ -289,7 +389,14 @@ fn existing(connection: &Connection, batch: &Batch<'_>, index: usize, first_id: 
     Err(duplicate(entry, id, first_id, index, batch))
 }
 
-fn duplicate(entry: &NewEntry<'_>, id: i64, first_id: i64, index: usize, batch: &Batch<'_>) -> Error {
+/// The error for an entry like one that is there. `first_id`: what the first of the batch would get.
+pub(crate) fn duplicate(
+    entry: &NewEntry<'_>,
+    id: i64,
+    first_id: i64,
+    index: usize,
+    batch: &Batch<'_>,
+) -> Error {
     let other = if id >= first_id {
         "an earlier entry of this batch".to_string()
     } else {
@@ -336,8 +443,8 @@ impl Deletion {
     }
 
     /// Raises the retention mark and deletes the rows, at most a step's worth; how many.
-    fn step(self, connection: &Connection) -> Result<i64> {
-        self.delete(connection).map_err(|error| translate(&error))?.ok_or_else(|| {
+    fn step(self, connection: &Connection, removing: &dyn Fn(i64)) -> Result<i64> {
+        self.delete(connection, removing).map_err(|error| translate(&error))?.ok_or_else(|| {
             let message =
                 "deleting the entries would change other rows, by a foreign key that another program added";
             Error::new(Status::Corrupt, message)
@@ -345,7 +452,7 @@ impl Deletion {
     }
 
     /// `None` where more changed than was asked for.
-    fn delete(self, connection: &Connection) -> rusqlite::Result<Option<i64>> {
+    fn delete(self, connection: &Connection, removing: &dyn Fn(i64)) -> rusqlite::Result<Option<i64>> {
         let (select, bound, cutoff) = match self {
             Deletion::BeforeTimestamp(timestamp) => (
                 "SELECT id FROM ledger WHERE timestamp < ?1 ORDER BY timestamp LIMIT ?2",
@@ -363,6 +470,7 @@ impl Deletion {
         let Some(largest) = ids.iter().max() else {
             return Ok(Some(0));
         };
+        removing(*largest);
         let before = connection.total_changes();
         let raise = "INSERT INTO simledger_retention VALUES (1, ?1, ?2) ON CONFLICT (singleton) DO UPDATE SET
                      deleted_through = max(deleted_through, ?1),

@@ -10,7 +10,6 @@
 
 mod calls;
 mod kinds;
-#[cfg_attr(not(test), expect(dead_code, reason = "for what processes agree on"))]
 mod locks;
 mod system;
 mod table;
@@ -24,7 +23,6 @@ use std::path::Path;
 use rusqlite::ffi;
 
 use self::kinds::Kind;
-#[cfg_attr(not(test), expect(unused_imports, reason = "for what processes agree on"))]
 pub(crate) use self::locks::FileLocks;
 use self::system::FileNumbers;
 pub(super) use self::table::{Table, hold};

@@ -1,0 +1,344 @@
+//! The commit log: the newest part of a ledger, in a file that all processes have mapped.
+//!
+//! An append is a record in a ring, published by one store; it survives the death of any process from
+//! then on. Records are folded into the ledger file in the background, in large transactions, and
+//! their room is used again. `docs/commit-log.md` has the protocol with its invariants, [`layout`] the
+//! bytes. Nothing in here knows SQLite: what the ledger file has is told by whoever folds.
+
+mod layout;
+mod lock;
+mod open;
+mod record;
+mod recovery;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+use std::time::Duration;
+
+use self::layout::*;
+pub(crate) use self::layout::{RING_MAX, RING_MIN};
+pub(crate) use self::open::Identity;
+pub(crate) use self::record::{EntryFields, Record, Scratch};
+use crate::call;
+use crate::error::{Error, Result, Status};
+use crate::hooks;
+use crate::sys::files::FileLocks;
+use crate::sys::futex;
+use crate::sys::mapping::Mapping;
+
+/// A log that this process has mapped.
+pub(crate) struct CommitLog {
+    map: Mapping,
+    path: PathBuf,
+    /// Bytes of the ring.
+    capacity: u64,
+    locks: Arc<FileLocks>,
+    /// 0: may only read.
+    incarnation: u32,
+}
+
+/// A record that was looked for.
+#[derive(Debug)]
+pub(crate) enum Found<'a> {
+    /// It is there, and the next one is at this position.
+    Record(Record<'a>, u64),
+    /// Its room was used again: the ledger file has it.
+    Reclaimed,
+}
+
+impl CommitLog {
+    /// The position behind the last record that exists.
+    #[inline]
+    pub fn published(&self) -> u64 {
+        self.map.load(AT_PUBLISHED)
+    }
+
+    /// The position behind the last record that the ledger file has.
+    pub fn drained(&self) -> u64 {
+        self.map.load(AT_DRAINED)
+    }
+
+    /// The last id that the ledger file has.
+    pub fn stored_id(&self) -> i64 {
+        self.map.load(AT_STORED_ID).cast_signed()
+    }
+
+    /// The last id that was published; only a hint where somebody is appending.
+    pub fn last_id(&self) -> i64 {
+        self.map.load(AT_LAST_ID).cast_signed()
+    }
+
+    /// The largest id that a cleanup deleted, or is about to delete.
+    #[inline]
+    pub fn removed_id(&self) -> i64 {
+        self.map.load(AT_REMOVED_ID).cast_signed()
+    }
+
+    /// How often a cleanup deleted something, or was about to.
+    #[inline]
+    pub fn removals(&self) -> u64 {
+        self.map.load(AT_REMOVALS)
+    }
+
+    /// Bytes of the ring.
+    pub fn capacity(&self) -> u64 {
+        self.capacity
+    }
+
+    /// Bytes of records that only the log has.
+    pub fn pending(&self) -> u64 {
+        let drained = self.drained();
+        self.published().saturating_sub(drained)
+    }
+
+    /// Where the log is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The record at this position, which must be one below the published one. `scratch` is where it
+    /// is copied to.
+    pub fn read<'s>(&self, position: u64, scratch: &'s mut Scratch) -> Result<Found<'s>> {
+        let mut at = position;
+        let mut word = self.map.load(self.place(at));
+        let (mut len, _) = record::parse_head(word);
+        if len == WRAP {
+            let is_mark = word == record::wrap_mark(at);
+            at += self.to_the_end(at);
+            if !is_mark {
+                return self.not_a_record(position);
+            }
+            word = self.map.load(self.place(at));
+            (len, _) = record::parse_head(word);
+        }
+        let len = u64::from(len);
+        if len < RECORD_HEADER as u64 || !len.is_multiple_of(8) || len > self.to_the_end(at) {
+            return self.not_a_record(position);
+        }
+        // What is below 4 GiB is a size.
+        self.map.read(self.place(at), scratch.room(len as usize));
+        if self.is_reclaimed(position) {
+            return Ok(Found::Reclaimed);
+        }
+        match scratch.parse(at) {
+            Some(record) => Ok(Found::Record(record, at + len)),
+            None => Err(self.damaged(position)),
+        }
+    }
+
+    /// Whether what was read at this position may have been overwritten while it was read.
+    fn is_reclaimed(&self, position: u64) -> bool {
+        // Pairs with the fence in `reclaim`: who saw a word of the new record sees that the old one
+        // was given up.
+        fence(Ordering::Acquire);
+        self.map.load(AT_RECLAIMED) > position
+    }
+
+    fn not_a_record(&self, position: u64) -> Result<Found<'static>> {
+        if self.is_reclaimed(position) { Ok(Found::Reclaimed) } else { Err(self.damaged(position)) }
+    }
+
+    fn damaged(&self, position: u64) -> Error {
+        let message = format!(
+            "the log \"{}\" is damaged at byte {}: what stands there is no record, though one was published",
+            self.path.display(),
+            self.place(position),
+        );
+        Error::new(Status::Corrupt, message).with_field("path")
+    }
+
+    /// Takes the turn to append. Only who opened the log for writing may.
+    #[inline]
+    pub fn turn(&self) -> Result<Turn<'_>> {
+        debug_assert!(self.incarnation != 0);
+        let got = lock::take(self.map.half(AT_LOCK), self.incarnation, &self.locks);
+        let got = got.ok_or_else(|| {
+            call::waited_for("other processes or threads were appending", "append in batches")
+        })?;
+        // Whatever happened before a holder died in the middle of an append, what is not published
+        // does not exist.
+        let turn = Turn { log: self, end: self.published(), was_left: got == lock::Got::FromTheDead };
+        hooks::point("log.locked");
+        Ok(turn)
+    }
+
+    /// Says that the ledger file has all records below this position, the last with this id.
+    pub fn fold(&self, position: u64, stored_id: i64) {
+        self.map.word(AT_STORED_ID).fetch_max(stored_id.cast_unsigned(), Ordering::AcqRel);
+        hooks::point("log.fold");
+        self.map.word(AT_DRAINED).fetch_max(position, Ordering::AcqRel);
+        let folds = self.map.half(AT_FOLDS);
+        folds.fetch_add(1, Ordering::AcqRel);
+        futex::wake(folds, u32::MAX);
+    }
+
+    /// Waits until something is folded, at most this long; `seen` is how often that had happened.
+    pub fn wait_for_fold(&self, seen: u32, most: Duration) {
+        futex::wait(self.map.half(AT_FOLDS), seen, most);
+    }
+
+    /// How often something was folded.
+    pub fn folds(&self) -> u32 {
+        self.map.half(AT_FOLDS).load(Ordering::Acquire)
+    }
+
+    /// Whether this process shall fold: nobody else who is alive does.
+    pub fn may_fold(&self) -> bool {
+        let drainer = self.drainer();
+        let now = drainer.load(Ordering::Relaxed);
+        now == self.incarnation
+            || ((now == 0 || lock::is_dead(now, &self.locks))
+                && drainer
+                    .compare_exchange(now, self.incarnation, Ordering::Relaxed, Ordering::Relaxed)
+                    .is_ok())
+    }
+
+    /// Folds from now on in the place of whoever did, or leaves it to others.
+    pub fn set_folding(&self, folding: bool) {
+        let drainer = self.drainer();
+        if folding {
+            drainer.store(self.incarnation, Ordering::Relaxed);
+        } else {
+            // Unless it is somebody else by now.
+            let _ = drainer.compare_exchange(self.incarnation, 0, Ordering::Relaxed, Ordering::Relaxed);
+        }
+    }
+
+    fn drainer(&self) -> &AtomicU32 {
+        self.map.half(AT_DRAINER)
+    }
+
+    /// Says that entries up to this id are about to be deleted: what memory holds of them is no answer
+    /// any more.
+    pub fn remove(&self, through: i64) {
+        self.word(AT_REMOVED_ID).fetch_max(through.cast_unsigned(), Ordering::AcqRel);
+        self.word(AT_REMOVALS).fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Brings what was appended to the medium. All of it, also of other processes.
+    pub fn sync(&self) -> Result<()> {
+        self.map.file().sync_data().map_err(|error| self.io(&error))
+    }
+
+    fn io(&self, error: &std::io::Error) -> Error {
+        open::io(&self.path, error)
+    }
+
+    fn word(&self, at: usize) -> &AtomicU64 {
+        self.map.word(at)
+    }
+
+    /// The byte of the file where a position is.
+    fn place(&self, position: u64) -> usize {
+        // Below the size of a mapping.
+        HEADER + (position % self.capacity) as usize
+    }
+
+    /// Bytes from a position to the end of the ring.
+    fn to_the_end(&self, position: u64) -> u64 {
+        self.capacity - position % self.capacity
+    }
+}
+
+/// The turn to append: until it is dropped nobody else publishes.
+pub(crate) struct Turn<'a> {
+    log: &'a CommitLog,
+    /// Behind the last record that was put in; published up to it or not.
+    end: u64,
+    was_left: bool,
+}
+
+impl Turn<'_> {
+    /// Whether the one before died in its turn.
+    pub fn was_left(&self) -> bool {
+        self.was_left
+    }
+
+    /// Whether there is room for records of so many bytes in all, the largest of them so large.
+    pub fn has_room(&self, bytes: u64, largest: u64) -> bool {
+        self.with_gap(bytes, largest) <= self.log.capacity - (self.end - self.log.drained())
+    }
+
+    /// What such records may take, with what is left unused at the end of the ring.
+    fn with_gap(&self, bytes: u64, largest: u64) -> u64 {
+        if bytes <= self.log.to_the_end(self.end) { bytes } else { bytes + largest }
+    }
+
+    /// Puts a record behind the others, for which there is room.
+    pub fn put(&mut self, fields: &EntryFields<'_>, more: bool, scratch: &mut Scratch) -> Result<()> {
+        let position = self.begin(fields.len() as u64)?;
+        self.finish(position, scratch.entry(position, fields, more));
+        hooks::point("log.put");
+        Ok(())
+    }
+
+    /// Puts the note that the entries with these ids are in the ledger file.
+    pub fn put_elsewhere(&mut self, first: i64, last: i64, scratch: &mut Scratch) -> Result<()> {
+        let position = self.begin(RECORD_HEADER as u64)?;
+        self.finish(position, scratch.elsewhere(position, first, last));
+        Ok(())
+    }
+
+    /// Makes room for a record; where it begins.
+    fn begin(&mut self, len: u64) -> Result<u64> {
+        let log = self.log;
+        let left = log.to_the_end(self.end);
+        if len > left {
+            log.reclaim(self.end + left + len)?;
+            log.map.write(log.place(self.end), &[record::wrap_mark(self.end)]);
+            hooks::point("log.wrap");
+            self.end += left;
+        } else {
+            log.reclaim(self.end + len)?;
+        }
+        Ok(self.end)
+    }
+
+    fn finish(&mut self, position: u64, words: &[u64]) {
+        self.log.map.write(self.log.place(position), words);
+        self.end += size_of_val(words) as u64;
+    }
+
+    /// Lets all records that were put in exist, the last with this id.
+    pub fn publish(&mut self, last_id: i64) -> u64 {
+        hooks::point("log.publish");
+        self.log.word(AT_LAST_ID).store(last_id.cast_unsigned(), Ordering::Relaxed);
+        hooks::point("log.publishing");
+        self.log.word(AT_PUBLISHED).store(self.end, Ordering::Release);
+        hooks::point("log.published");
+        self.end
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        lock::give_back(self.log.map.half(AT_LOCK));
+    }
+}
+
+impl CommitLog {
+    /// Gives up the records whose room is needed up to this position.
+    fn reclaim(&self, end: u64) -> Result<()> {
+        let Some(needed) = end.checked_sub(self.capacity) else { return Ok(()) };
+        let reclaimed = self.word(AT_RECLAIMED);
+        let mut first = reclaimed.load(Ordering::Relaxed);
+        if first >= needed {
+            return Ok(());
+        }
+        // From record to record, so that the first one that is left can be found.
+        while first < needed {
+            let (len, _) = record::parse_head(self.map.load(self.place(first)));
+            let len = if len == WRAP { self.to_the_end(first) } else { u64::from(len) };
+            if len == 0 || !len.is_multiple_of(8) || len > self.to_the_end(first) {
+                return Err(self.damaged(first));
+            }
+            first += len;
+        }
+        debug_assert!(first <= self.drained());
+        reclaimed.store(first, Ordering::Relaxed);
+        // Who sees a word that is written from now on sees this.
+        fence(Ordering::Release);
+        Ok(())
+    }
+}

@@ -1,0 +1,342 @@
+//! Making a log, finding one, leaving it.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{Ordering, fence};
+
+use super::layout::*;
+use super::{CommitLog, lock};
+use crate::call;
+use crate::error::{Error, Result, Status};
+use crate::hooks;
+use crate::logging::Level;
+use crate::sys;
+use crate::sys::files::FileLocks;
+use crate::sys::mapping::{Mapping, allocate};
+
+/// What the ledger file says of itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Identity {
+    pub ledger: [u64; 2],
+    /// The last id that it has.
+    pub stored_id: i64,
+    /// The largest id that a cleanup deleted.
+    pub removed_id: i64,
+}
+
+/// A log that was opened for writing.
+pub(crate) struct Opened {
+    pub log: CommitLog,
+    /// Whether nobody else had it, so that it was made or recovered.
+    pub alone: bool,
+}
+
+/// Where the log of a ledger is.
+pub(crate) fn path_of(ledger: &Path) -> PathBuf {
+    let mut path = ledger.as_os_str().to_os_string();
+    path.push("-log");
+    PathBuf::from(path)
+}
+
+impl CommitLog {
+    /// Opens the log of a ledger to append to it; makes it if there is none, with a ring of so many
+    /// bytes, and recovers what a process left that died. While nobody else opens or closes the ledger.
+    pub fn open(
+        ledger: &Path,
+        identity: &Identity,
+        ring_bytes: u64,
+        durable: bool,
+        locks: Arc<FileLocks>,
+    ) -> Result<Opened> {
+        let path = path_of(ledger);
+        let failed = |error: io::Error| io(&path, &error);
+        let alone = !locks.is_locked_by_others(lock::bytes_of_all()).map_err(failed)?;
+        let found = open_file(&path, true).map_err(failed)?;
+        if found.is_none() && !alone {
+            let message = format!(
+                "the log \"{}\" was removed while other processes have the ledger open; close it there first",
+                path.display()
+            );
+            return Err(Error::new(Status::Io, message).with_field("path"));
+        }
+        let file = match found {
+            Some(file) => file,
+            None => create(&path, ledger).map_err(failed)?,
+        };
+        let is_empty = alone && is_unfinished(&file).map_err(failed)?;
+        let map = if is_empty {
+            let made = make(&file, &path, identity, ring_bytes, durable);
+            match made.and_then(|bytes| Mapping::new(file, bytes, true)) {
+                Ok(map) => map,
+                Err(error) => {
+                    // Nothing is in it.
+                    let _ = fs::remove_file(&path);
+                    return Err(io(&path, &error).context(format!(
+                        "no room could be made for the log, which takes {ring_bytes} bytes (log_size)"
+                    )));
+                }
+            }
+        } else {
+            map(file, &path, true)?
+        };
+        let mut log = CommitLog::of(map, path, locks, identity)?;
+        if alone && !is_empty {
+            log.recover(identity)?;
+        }
+        log.join()?;
+        Ok(Opened { log, alone })
+    }
+
+    /// Opens the log of a ledger to read from it; `None` if there is none.
+    pub fn open_to_read(
+        ledger: &Path,
+        identity: &Identity,
+        locks: Arc<FileLocks>,
+    ) -> Result<Option<CommitLog>> {
+        let path = path_of(ledger);
+        let failed = |error: io::Error| io(&path, &error);
+        let Some(file) = open_file(&path, false).map_err(failed)? else { return Ok(None) };
+        if is_unfinished(&file).map_err(failed)? {
+            return Ok(None);
+        }
+        let map = map(file, &path, false)?;
+        CommitLog::of(map, path, locks, identity).map(Some)
+    }
+
+    /// Whether there is a file where the log of a ledger is.
+    pub fn is_there(ledger: &Path) -> bool {
+        fs::symlink_metadata(path_of(ledger)).is_ok()
+    }
+
+    /// Takes the log away, when nobody has it open and nothing is in it that the ledger file has not.
+    pub fn take_away(&self) -> Result<()> {
+        hooks::point("log.take_away");
+        fs::remove_file(&self.path).map_err(|error| self.io(&error))
+    }
+
+    /// Whether another process has it open for writing.
+    pub fn has_others(&self) -> bool {
+        // Not known is taken for yes.
+        self.locks.is_locked_by_others(lock::bytes_of_all()).unwrap_or(true)
+    }
+
+    fn of(map: Mapping, path: PathBuf, locks: Arc<FileLocks>, identity: &Identity) -> Result<CommitLog> {
+        let mut fixed = [0; FIXED_WORDS];
+        map.read(AT_FIXED, &mut fixed);
+        if fixed[..2] != identity.ledger {
+            let message = format!(
+                "\"{}\" is the log of another ledger; put it back to that one, or take it away",
+                path.display()
+            );
+            return Err(Error::new(Status::Incompatible, message).with_field("path"));
+        }
+        let log = CommitLog { map, path, capacity: fixed[2], locks, incarnation: 0 };
+        let (reclaimed, drained, published) = (log.map.load(AT_RECLAIMED), log.drained(), log.published());
+        let is_sound = [reclaimed, drained, published].iter().all(|position| position.is_multiple_of(8));
+        // Of a log that is in use they may move between these looks, but only up.
+        if !is_sound || reclaimed > published || drained > log.published() {
+            return Err(header_damaged(&log.path));
+        }
+        Ok(log)
+    }
+
+    /// Becomes one of those who append.
+    fn join(&mut self) -> Result<()> {
+        let given = self.map.half(AT_INCARNATIONS).fetch_add(1, Ordering::Relaxed);
+        let incarnation = given.saturating_add(1);
+        if incarnation > lock::INCARNATION_MAX {
+            let message = "the log was opened too often; close the ledger in all processes once";
+            return Err(Error::new(Status::LimitExceeded, message));
+        }
+        let locked = self.locks.try_exclusive(lock::byte_of(incarnation)).map_err(|error| self.io(&error))?;
+        if !locked {
+            return Err(Error::new(Status::Corrupt, "the log gave out a number twice").with_field("path"));
+        }
+        self.incarnation = incarnation;
+        Ok(())
+    }
+
+    /// Is none of those who append any more.
+    pub fn leave(&self) {
+        if self.incarnation != 0 {
+            self.set_folding(false);
+            // Otherwise it is given up when the process ends.
+            let _ = self.locks.unlock(lock::byte_of(self.incarnation));
+        }
+    }
+
+    /// Puts down that this is the log's present, with all that was lost of it.
+    pub(super) fn settle(
+        &self,
+        reclaimed: u64,
+        drained: u64,
+        published: u64,
+        last_id: i64,
+        stored: &Identity,
+    ) {
+        let set = |at, value: u64| self.word(at).store(value, Ordering::Relaxed);
+        set(AT_RECLAIMED, reclaimed);
+        set(AT_DRAINED, drained);
+        set(AT_PUBLISHED, published);
+        set(AT_LAST_ID, last_id.cast_unsigned());
+        set(AT_STORED_ID, stored.stored_id.cast_unsigned());
+        set(AT_REMOVED_ID, stored.removed_id.cast_unsigned());
+        // Whoever had it or waited for it is no more.
+        self.map.half(AT_LOCK).store(0, Ordering::Relaxed);
+        self.map.half(AT_DRAINER).store(0, Ordering::Relaxed);
+        let mut fixed = [0; FIXED_WORDS];
+        self.map.read(AT_FIXED, &mut fixed);
+        fixed[4..].copy_from_slice(&sys::boot_id());
+        write_fixed(&self.map, &fixed);
+    }
+}
+
+fn write_fixed(map: &Mapping, fixed: &[u64; FIXED_WORDS]) {
+    map.write(AT_FIXED, fixed);
+    let crc = crc32c::crc32c(sys::bytes(fixed));
+    map.write(AT_VERSION, &[u64::from(VERSION) | u64::from(crc) << 32]);
+}
+
+/// Whether a log was begun and never finished: nothing was ever appended to it.
+fn is_unfinished(file: &File) -> io::Result<bool> {
+    use std::os::unix::fs::FileExt;
+    if file.metadata()?.len() < HEADER as u64 {
+        return Ok(true);
+    }
+    let mut magic = [0; 8];
+    file.read_exact_at(&mut magic, AT_MAGIC as u64)?;
+    Ok(magic == [0; 8])
+}
+
+/// Maps a log whose header is valid.
+fn map(file: File, path: &Path, writable: bool) -> Result<Mapping> {
+    let len = file.metadata().map_err(|error| io(path, &error))?.len();
+    let size = usize::try_from(len).ok().filter(|len| *len > HEADER && len.is_multiple_of(8));
+    let size = size.ok_or_else(|| header_damaged(path))?;
+    let map = Mapping::new(file, size, writable).map_err(|error| unmappable(path, &error))?;
+    let version = map.load(AT_VERSION);
+    if map.load(AT_MAGIC) != MAGIC {
+        let message = format!("\"{}\" is no log of a ledger; take it away", path.display());
+        return Err(Error::new(Status::Incompatible, message).with_field("path"));
+    }
+    let (number, crc) = super::record::parse_head(version);
+    if number > VERSION {
+        let message = format!(
+            "the log \"{}\" has version {number}, and this library knows versions up to {VERSION}: use a newer library",
+            path.display()
+        );
+        return Err(Error::new(Status::Incompatible, message).with_field("path"));
+    }
+    let mut fixed = [0; FIXED_WORDS];
+    map.read(AT_FIXED, &mut fixed);
+    if number != VERSION || crc32c::crc32c(sys::bytes(&fixed)) != crc || fixed[2] != (size - HEADER) as u64 {
+        return Err(header_damaged(path));
+    }
+    Ok(map)
+}
+
+/// Fills a new log: its room, then its header, and last what makes it one. How large it is.
+fn make(file: &File, path: &Path, identity: &Identity, ring_bytes: u64, durable: bool) -> io::Result<usize> {
+    let ring = ring_bytes.clamp(RING_MIN, RING_MAX).next_multiple_of(4096);
+    let size = HEADER as u64 + ring;
+    file.set_len(0)?;
+    allocate(file, size)?;
+    hooks::point("log.make");
+    let bytes = usize::try_from(size).map_err(|_| io::ErrorKind::OutOfMemory)?;
+    let map = Mapping::new(file.try_clone()?, bytes, true)?;
+    let mut fixed = [0; FIXED_WORDS];
+    fixed[..2].copy_from_slice(&identity.ledger);
+    fixed[2] = ring;
+    fixed[3] = identity.stored_id.cast_unsigned();
+    fixed[4..].copy_from_slice(&sys::boot_id());
+    write_fixed(&map, &fixed);
+    for (at, id) in [
+        (AT_LAST_ID, identity.stored_id),
+        (AT_STORED_ID, identity.stored_id),
+        (AT_REMOVED_ID, identity.removed_id),
+    ] {
+        map.write(at, &[id.cast_unsigned()]);
+    }
+    fence(Ordering::Release);
+    map.write(AT_MAGIC, &[MAGIC]);
+    if durable {
+        file.sync_all()?;
+        // The name of the file as well.
+        File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()?;
+    }
+    Ok(bytes)
+}
+
+fn open_file(path: &Path, writable: bool) -> io::Result<Option<File>> {
+    let opened = OpenOptions::new()
+        .read(true)
+        .write(writable)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC | libc::O_NONBLOCK)
+        .open(path);
+    match opened {
+        Ok(file) if file.metadata()?.is_file() => Ok(Some(file)),
+        Ok(_) => Err(io::Error::other("it is not a regular file")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// A new file for the log, for all who may write the ledger.
+fn create(path: &Path, ledger: &Path) -> io::Result<File> {
+    let ledger = fs::metadata(ledger)?;
+    let mode = ledger.permissions().mode() & 0o666;
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC)
+        .open(path)?;
+    // What the umask took away, and the owner where root makes it for somebody: as SQLite does with
+    // its own companions of a file. Where it fails, others cannot append, and are told so.
+    let mine = file.metadata()?;
+    if mine.permissions().mode() & 0o777 != mode {
+        let _ = file.set_permissions(fs::Permissions::from_mode(mode));
+    }
+    if (mine.uid(), mine.gid()) != (ledger.uid(), ledger.gid()) {
+        let _ = std::os::unix::fs::fchown(&file, Some(ledger.uid()), Some(ledger.gid()));
+    }
+    Ok(file)
+}
+
+fn unmappable(path: &Path, error: &io::Error) -> Error {
+    let message = format!(
+        "\"{}\" cannot be mapped ({error}); a ledger on such a file system needs commit = sqlite",
+        path.display()
+    );
+    Error::new(Status::Unsupported, message).with_field("commit")
+}
+
+pub(super) fn header_damaged(path: &Path) -> Error {
+    let message = format!(
+        "the log \"{}\" is damaged in its header; the entries that only it has cannot be read. To go on with those \
+         in the ledger file, take it away",
+        path.display()
+    );
+    Error::new(Status::Corrupt, message).with_field("path")
+}
+
+pub(super) fn io(path: &Path, error: &io::Error) -> Error {
+    let status = match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Status::NoSpace,
+        io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => Status::ReadOnly,
+        io::ErrorKind::OutOfMemory => Status::OutOfMemory,
+        _ => Status::Io,
+    };
+    Error::new(status, format!("\"{}\": {error}", path.display())).with_field("path")
+}
+
+/// Says what was lost of a log when the machine went down.
+pub(super) fn say_lost(path: &Path, what: &str) {
+    call::log(Level::Warn, || {
+        format!("the machine went down since the log \"{}\" was written: {what}", path.display())
+    });
+}

@@ -1,0 +1,120 @@
+//! What is valid of a log that nobody has open: after all processes died, or the machine did.
+//!
+//! A process that dies leaves the pages of the log to the kernel as they are: everything that was
+//! published is there. A machine that goes down leaves any mixture of old and new pages, of the log and
+//! of the ledger file. What is left then is a prefix in the order of ids: what the ledger file has, and
+//! then the valid records with the ids that follow.
+
+use super::layout::*;
+use super::open::{Identity, header_damaged, say_lost};
+use super::{CommitLog, Found, Record, Scratch};
+use crate::error::{Error, Result, Status};
+use crate::hooks;
+use crate::sys;
+
+/// The valid records behind one another.
+struct Walk {
+    /// Where the first record is that the ledger file has not.
+    pending: Option<(u64, i64)>,
+    /// Behind the last whole batch, and its last id.
+    end: u64,
+    last_id: i64,
+    /// Where no record stood though one had been published.
+    damage: Option<u64>,
+}
+
+impl CommitLog {
+    /// Puts the log in order for whoever opens it next. Nobody else has it open.
+    pub(super) fn recover(&self, identity: &Identity) -> Result<()> {
+        let (reclaimed, drained, published) = (self.map.load(AT_RECLAIMED), self.drained(), self.published());
+        if reclaimed > drained || drained > published || published - reclaimed > self.capacity {
+            return Err(header_damaged(&self.path));
+        }
+        let stored_id = identity.stored_id;
+        // What the ledger file had when this was written, it has still, unless it is an older copy of
+        // itself or the machine went down: then the log may hold what was lost there.
+        let is_behind = self.stored_id() > stored_id;
+        let walk = self.walk(if is_behind { reclaimed } else { drained }, stored_id)?;
+        let went_down = self.went_down();
+        if let Some(at) = walk.damage {
+            if !went_down {
+                return Err(self.damaged(at).context(format!(
+                    "entries behind id {} cannot be read; to go on without them, take the log away",
+                    walk.last_id.max(stored_id)
+                )));
+            }
+            say_lost(&self.path, "entries that were not synced are lost, as synchronous_mode allows");
+        }
+        hooks::point("log.recover");
+        match walk.pending {
+            Some((at, id)) if id == stored_id + 1 => {
+                self.settle(reclaimed, at, walk.end, walk.last_id, identity);
+            }
+            Some((_, id)) if !went_down => {
+                let message = format!(
+                    "the log \"{}\" goes on with id {id}, but the ledger file ends with {stored_id}: it is an older copy. \
+                     Put the ledger file back that belongs to the log, or take the log away to go on without it",
+                    self.path.display()
+                );
+                return Err(Error::new(Status::Incompatible, message).with_field("path"));
+            }
+            pending => {
+                if pending.is_some() {
+                    say_lost(
+                        &self.path,
+                        "entries are lost, as synchronous_mode allows: the ledger file has none before them",
+                    );
+                }
+                self.settle(walk.end, walk.end, walk.end, stored_id, identity);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the machine was started anew since the log was written.
+    fn went_down(&self) -> bool {
+        let mut fixed = [0; FIXED_WORDS];
+        self.map.read(AT_FIXED, &mut fixed);
+        let (then, now) = (&fixed[4..], sys::boot_id());
+        then != [0; 2] && now != [0; 2] && then != now
+    }
+
+    /// Goes from record to record, from a position where one begins.
+    fn walk(&self, from: u64, stored_id: i64) -> Result<Walk> {
+        let mut scratch = Scratch::default();
+        let mut walk = Walk { pending: None, end: from, last_id: stored_id, damage: None };
+        let (mut at, mut previous, mut batch) = (from, None, None);
+        let published = self.published();
+        while at < published {
+            let found = match self.read(at, &mut scratch) {
+                Ok(Found::Record(record, next)) if next <= published => Some((record, next)),
+                Err(error) if error.status() != Status::Corrupt => return Err(error),
+                _ => None,
+            };
+            let ids = found.as_ref().map(|(record, _)| match record {
+                Record::Entry { fields, more } => (fields.id, fields.id, *more),
+                Record::Elsewhere { first, last } => (*first, *last, false),
+            });
+            // What is said to be in the ledger file must be there.
+            let is_missing = matches!(&found, Some((Record::Elsewhere { last, .. }, _)) if *last > stored_id);
+            let follows = |first: i64| previous.is_none_or(|previous| first == previous + 1);
+            let ids = ids.filter(|(first, ..)| follows(*first) && !is_missing);
+            let (Some((_, next)), Some((first, last, more))) = (found, ids) else {
+                walk.damage = Some(at);
+                break;
+            };
+            previous = Some(last);
+            // A batch is there as a whole, or not at all.
+            let begin = *batch.get_or_insert((at, first));
+            if !more {
+                if last > stored_id {
+                    walk.pending.get_or_insert(begin);
+                }
+                (walk.end, walk.last_id) = (next, last.max(stored_id));
+                batch = None;
+            }
+            at = next;
+        }
+        Ok(walk)
+    }
+}

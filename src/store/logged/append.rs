@@ -1,0 +1,350 @@
+//! Appending to the log.
+
+use std::collections::HashMap;
+use std::sync::MutexGuard;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use foldhash::fast::RandomState;
+
+use super::Logged;
+use super::feed::Feeding;
+use super::seen::Verdict;
+use crate::call;
+use crate::commit_log::{CommitLog, EntryFields, Turn};
+use crate::entry::NewEntry;
+use crate::error::{Error, Result, Status};
+use crate::hooks;
+use crate::json;
+use crate::store::sqlite::{Questions, conflict, duplicate, full};
+use crate::store::{Appended, Batch, OnDuplicate};
+use crate::utc;
+
+/// Decoding that is done before one's turn and not in it, in bytes.
+const BEHIND_MAX: u64 = 64 << 10;
+
+/// What was found out about a batch while it was not one's turn.
+#[derive(Default)]
+struct Facts {
+    /// The last id that the file had when it was asked.
+    as_of: i64,
+    /// What it answered about single entries of the batch: an id, or that there is none.
+    asked: HashMap<usize, Option<i64>, RandomState>,
+    /// Entries that are left out, being equal to the one with this id; 0: to one before it in the batch.
+    equal: HashMap<usize, i64, RandomState>,
+    /// The first that is like one before it in the batch, and may not be left out.
+    repeated: Option<usize>,
+    /// Ids of entries that were like one of the batch, and are gone by a cleanup.
+    gone: Vec<i64>,
+}
+
+/// What is to be done with a batch.
+enum Plan<'b> {
+    /// Appended, all but those left out.
+    Append,
+    /// Nothing until the file has answered.
+    Ask { nodes: Vec<&'b str>, entries: Vec<usize> },
+    /// Looked at: an entry of the batch is like the one with this id.
+    Compare { index: usize, id: i64 },
+    /// An error: the entry is like one before it in the batch.
+    Refuse { index: usize },
+}
+
+impl Logged {
+    /// Writes all of the batch or nothing.
+    pub fn append(&self, batch: &Batch<'_>) -> Result<Appended> {
+        if batch.entries.is_empty() && batch.expected_last_id.is_none() {
+            return Ok(Appended::default());
+        }
+        let log = self.log()?;
+        let (mut bytes, mut largest) = (0, 0);
+        for entry in batch.entries {
+            let len = EntryFields::of(entry, 0, 0).len() as u64;
+            bytes += len;
+            largest = len.max(largest);
+        }
+        let is_too_large = bytes > log.capacity() / 2;
+        let mut facts = if self.unique { Facts::of(batch) } else { Facts::default() };
+        loop {
+            if log.published().saturating_sub(self.decoded.load(Ordering::Acquire)) > BEHIND_MAX {
+                self.refresh()?;
+            }
+            let mut turn = log.turn()?;
+            if self.ended.load(Ordering::Acquire) {
+                return Err(ended());
+            }
+            let mut feeding = self.feeding();
+            self.decode(log, &mut feeding, usize::MAX)?;
+            if turn.was_left() {
+                self.mend(log, &mut turn, &mut feeding)?;
+            }
+            let last = feeding.feeder.added();
+            if let Some(expected) = batch.expected_last_id.filter(|expected| *expected != last) {
+                return Err(conflict(expected, last));
+            }
+            let plan = if self.unique { judge(batch, &feeding, &facts) } else { Plan::Append };
+            match plan {
+                Plan::Append if is_too_large => {
+                    drop(feeding);
+                    return self.append_elsewhere(log, turn, batch);
+                }
+                Plan::Append if !turn.has_room(bytes, largest) => {
+                    drop(feeding);
+                    drop(turn);
+                    self.wait_for_room(log, bytes + largest)?;
+                }
+                Plan::Append => return self.put(log, turn, feeding, batch, &facts),
+                Plan::Ask { nodes, entries } => {
+                    drop(feeding);
+                    drop(turn);
+                    self.ask(batch, nodes, &entries, &mut facts)?;
+                }
+                Plan::Compare { index, id } => {
+                    drop(feeding);
+                    drop(turn);
+                    self.compare(batch, index, id, last + 1, &mut facts)?;
+                }
+                Plan::Refuse { index } => {
+                    return Err(duplicate(&batch.entries[index], i64::MAX, last + 1, index, batch));
+                }
+            }
+        }
+    }
+
+    /// Puts the batch into the log and into memory.
+    fn put(
+        &self,
+        log: &CommitLog,
+        mut turn: Turn<'_>,
+        mut feeding: MutexGuard<'_, Feeding>,
+        batch: &Batch<'_>,
+        facts: &Facts,
+    ) -> Result<Appended> {
+        let count = batch.entries.len() - facts.equal.len();
+        let last = feeding.feeder.added();
+        let existing_id = facts.equal.iter().max_by_key(|(index, _)| **index).map_or(0, |(_, id)| *id);
+        if count == 0 {
+            return Ok(Appended { existing_id, ..Appended::default() });
+        }
+        let first_id = last.checked_add(1).ok_or_else(full)?;
+        let last_id = last.checked_add(i64::try_from(count).map_err(|_| full())?).ok_or_else(full)?;
+        let created_at = utc::now_seconds();
+        let new = || {
+            let new = batch.entries.iter().enumerate().filter(|(index, _)| !facts.equal.contains_key(index));
+            new.zip(first_id..).map(|((_, entry), id)| EntryFields::of(entry, id, created_at))
+        };
+        feeding.is_whole = false;
+        for fields in new() {
+            let more = fields.id != last_id;
+            if let Err(error) = turn.put(&fields, more, &mut feeding.scratch) {
+                feeding.is_whole = true;
+                return Err(error);
+            }
+        }
+        let end = turn.publish(last_id);
+        // From here on it is done, whatever becomes of memory: that is decoded again then.
+        drop(turn);
+        for fields in new() {
+            if self.unique {
+                feeding.seen.add(fields.node_id, fields.timestamp, fields.id);
+            }
+            if feeding.feeder.add(&fields.fields()).is_err() {
+                return self.synced(log, end, Appended { first_id, count, existing_id });
+            }
+        }
+        feeding.feeder.show();
+        feeding.position = end;
+        feeding.is_whole = true;
+        self.settle(log, &mut feeding);
+        drop(feeding);
+        self.bell.ring();
+        hooks::point("append.told");
+        self.synced(log, end, Appended { first_id, count, existing_id })
+    }
+
+    fn synced(&self, log: &CommitLog, end: u64, appended: Appended) -> Result<Appended> {
+        match &self.syncs {
+            None => Ok(appended),
+            Some(syncs) => syncs.reach(log, end).map(|()| appended).map_err(|error| {
+                error
+                    .context("the entry is in the ledger, but perhaps not on the medium")
+                    .with_entry_id(appended.first_id)
+            }),
+        }
+    }
+
+    /// Writes a batch that is too large for the log straight into the file, in one's turn.
+    fn append_elsewhere(&self, log: &CommitLog, mut turn: Turn<'_>, batch: &Batch<'_>) -> Result<Appended> {
+        self.flush()?;
+        let appended = self.sqlite.append_logged(batch)?;
+        hooks::point("append.elsewhere");
+        if appended.count > 0 {
+            let last = appended.first_id + i64::try_from(appended.count).unwrap_or(i64::MAX) - 1;
+            self.note_elsewhere(log, &mut turn, &mut self.feeding(), appended.first_id, last)?;
+        }
+        Ok(appended)
+    }
+
+    /// Lets everybody know of entries that are in the file and not in the log.
+    fn note_elsewhere(
+        &self,
+        log: &CommitLog,
+        turn: &mut Turn<'_>,
+        feeding: &mut Feeding,
+        first: i64,
+        last: i64,
+    ) -> Result<()> {
+        turn.put_elsewhere(first, last, &mut feeding.scratch)?;
+        let end = turn.publish(last);
+        log.fold(end, last);
+        self.decode(log, feeding, usize::MAX)
+    }
+
+    /// Ends what somebody began who died in his turn: a batch that he wrote straight into the file.
+    fn mend(&self, log: &CommitLog, turn: &mut Turn<'_>, feeding: &mut Feeding) -> Result<()> {
+        let (stored, last) = (self.sqlite.log_identity()?.stored_id, feeding.feeder.added());
+        if stored > last {
+            self.note_elsewhere(log, turn, feeding, last + 1, stored)?;
+        }
+        Ok(())
+    }
+
+    /// Asks the file what memory does not know.
+    fn ask(&self, batch: &Batch<'_>, nodes: Vec<&str>, entries: &[usize], facts: &mut Facts) -> Result<()> {
+        let entry = |index: &usize| (batch.entries[*index].timestamp(), batch.entries[*index].node_id());
+        let questions = Questions { nodes, entries: entries.iter().map(entry).collect() };
+        let answers = self.sqlite.look_up(&questions)?;
+        facts.as_of = answers.as_of;
+        facts.asked = entries.iter().copied().zip(answers.ids).collect();
+        let mut feeding = self.feeding();
+        // What the file did not have then may have been forgotten here meanwhile: then it is asked again.
+        if answers.as_of >= feeding.seen.floor() {
+            for (node_id, newest) in questions.nodes.iter().zip(answers.newest) {
+                feeding.seen.learn(node_id, newest);
+            }
+        }
+        Ok(())
+    }
+
+    /// Compares an entry with the one that is there: an error, or left out if it is equal and that is to
+    /// be ignored.
+    fn compare(
+        &self,
+        batch: &Batch<'_>,
+        index: usize,
+        id: i64,
+        first_id: i64,
+        facts: &mut Facts,
+    ) -> Result<()> {
+        let there = match self.tail.get(id) {
+            Some(there) => Some(there),
+            None => self.sqlite.get(id)?.or_else(|| self.tail.get(id)),
+        };
+        let Some(there) = there else {
+            facts.gone.push(id);
+            return Ok(());
+        };
+        let (entry, there) = (&batch.entries[index], there.as_ref());
+        let is_equal = batch.on_duplicate == OnDuplicate::IgnoreEqual
+            && is_equal(entry, there.confidence(), there.features());
+        if !is_equal {
+            return Err(duplicate(entry, id, first_id, index, batch));
+        }
+        facts.equal.insert(index, id);
+        Ok(())
+    }
+
+    /// Waits until the log has room for so many bytes.
+    fn wait_for_room(&self, log: &CommitLog, bytes: u64) -> Result<()> {
+        loop {
+            let folds = log.folds();
+            if log.capacity() - log.pending() >= bytes {
+                return Ok(());
+            }
+            self.check_trouble()?;
+            let left = call::remaining();
+            if left.is_zero() {
+                return Err(call::waited_for(
+                    "the commit log was full, being folded into the ledger file",
+                    "append less at a time, or raise log_bytes",
+                ));
+            }
+            log.wait_for_fold(folds, left.min(Duration::from_millis(5)));
+        }
+    }
+}
+
+impl Facts {
+    /// What the batch says by itself.
+    fn of(batch: &Batch<'_>) -> Facts {
+        let mut facts = Facts::default();
+        let entries = batch.entries;
+        if entries.windows(2).all(|pair| pair[0].timestamp() < pair[1].timestamp()) {
+            return facts;
+        }
+        let mut first = HashMap::<(u64, &str), usize, RandomState>::default();
+        for (index, entry) in entries.iter().enumerate() {
+            let before = *first.entry((entry.timestamp().to_bits(), entry.node_id())).or_insert(index);
+            if before == index {
+                continue;
+            }
+            let (one, other) = (&entries[before], entry);
+            if batch.on_duplicate == OnDuplicate::IgnoreEqual
+                && is_equal(other, one.confidence(), one.features())
+            {
+                facts.equal.insert(index, 0);
+            } else {
+                facts.repeated.get_or_insert(index);
+            }
+        }
+        facts
+    }
+}
+
+/// What is to be done with a batch, by all that is known.
+fn judge<'b>(batch: &'b Batch<'_>, feeding: &Feeding, facts: &Facts) -> Plan<'b> {
+    let (mut nodes, mut entries) = (Vec::new(), Vec::new());
+    for (index, entry) in batch.entries.iter().enumerate() {
+        let like = match feeding.seen.judge(entry.node_id(), entry.timestamp()) {
+            _ if facts.equal.contains_key(&index) => None,
+            Verdict::New => None,
+            Verdict::Known(id) => Some(id),
+            Verdict::AskNode => {
+                nodes.push(entry.node_id());
+                continue;
+            }
+            Verdict::AskEntry => match facts.asked.get(&index) {
+                Some(answer) if facts.as_of >= feeding.seen.floor() => *answer,
+                _ => {
+                    entries.push(index);
+                    continue;
+                }
+            },
+        };
+        // In the order of the batch: the first that is wrong is the one that is told.
+        if nodes.is_empty() && entries.is_empty() {
+            match like {
+                Some(id) if !facts.gone.contains(&id) => return Plan::Compare { index, id },
+                _ if facts.repeated == Some(index) => return Plan::Refuse { index },
+                _ => {}
+            }
+        }
+    }
+    if nodes.is_empty() && entries.is_empty() {
+        return Plan::Append;
+    }
+    nodes.sort_unstable();
+    nodes.dedup();
+    Plan::Ask { nodes, entries }
+}
+
+fn ended() -> Error {
+    Error::new(Status::Closed, "the ledger has commit = sqlite since a moment ago; try again")
+}
+
+/// Whether an entry says the same.
+fn is_equal(entry: &NewEntry<'_>, confidence: f64, features: &str) -> bool {
+    #[allow(clippy::float_cmp)] // The same or not.
+    let is_as_sure = entry.confidence() == confidence;
+    is_as_sure && json::same_meaning(features, entry.features())
+}

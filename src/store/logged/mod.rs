@@ -1,0 +1,228 @@
+//! A ledger as it is opened: the ledger file, and with `commit = log` the commit log before it.
+//!
+//! With the log an append is a record in it. What the log has is decoded once in each process, into
+//! the [tail](crate::tail), which reads are answered from together with the file; the drain stores it
+//! in the file in the background. `docs/commit-log.md` has the protocol.
+
+mod append;
+mod change;
+mod drain;
+mod feed;
+mod open;
+mod seen;
+mod sync;
+
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64};
+use std::sync::{Arc, Mutex, OnceLock};
+
+use self::drain::{Bell, Drain};
+use self::feed::Feeding;
+pub(crate) use self::open::{Opening, open};
+use self::sync::Syncs;
+use super::sqlite::{SqliteStore, Usage};
+use super::{Appended, Batch, Cutoff, Ends, ProgressFunction, Sizes, Sql, Store, Stored, Vacuum, Version};
+use crate::chunk::Entry;
+use crate::commit_log::CommitLog;
+use crate::config::Settings;
+use crate::error::{Error, Result, Status};
+use crate::gate::Locked;
+use crate::logging::Level;
+use crate::query::Read;
+use crate::sys::files::FileLocks;
+use crate::tail::Tail;
+
+/// A ledger file, perhaps with a commit log before it.
+pub(crate) struct LedgerStore {
+    sqlite: Arc<SqliteStore>,
+    /// What processes agree by; `None` in memory.
+    locks: Option<Arc<FileLocks>>,
+    tail: Arc<Tail>,
+    notices: Arc<Notices>,
+    /// With `commit = log`.
+    logged: Option<Arc<Logged>>,
+    /// `None` where nothing can be written, and once the store is left.
+    drain: Mutex<Option<Drain>>,
+}
+
+/// Takes lines of the background for the log.
+pub(crate) type Notices = dyn Fn(Vec<(Level, String)>) + Send + Sync;
+
+/// What appends, reads and the drain work with, where there is a commit log.
+struct Logged {
+    sqlite: Arc<SqliteStore>,
+    locks: Arc<FileLocks>,
+    /// Comes later where the ledger was opened for reading, and nobody had written.
+    log: OnceLock<CommitLog>,
+    tail: Arc<Tail>,
+    /// Taken in one's turn at the log, never the other way round.
+    feeding: Mutex<Feeding>,
+    /// How far the log is decoded: what [`Feeding`] has, to be looked at without it.
+    decoded: AtomicU64,
+    /// The removed id that the tail goes by.
+    removed: AtomicI64,
+    /// Set in one's turn: the ledger has no commit log any more.
+    ended: AtomicBool,
+    /// Whether (timestamp, node_id) is unique.
+    unique: bool,
+    /// At `synchronous_mode` FULL.
+    syncs: Option<Syncs>,
+    bell: Bell,
+    /// Takes what the drain has to say to the log of the ledger.
+    notices: Arc<Notices>,
+    /// Held by whoever folds, of this process.
+    folding: Locked<()>,
+    /// Why the last fold in the background failed, if it did.
+    trouble: Mutex<Option<Error>>,
+}
+
+impl Logged {
+    fn log(&self) -> Result<&CommitLog> {
+        self.log.get().ok_or_else(|| {
+            Error::new(Status::ReadOnly, "the ledger was opened with read_only = true")
+                .with_field("read_only")
+        })
+    }
+}
+
+impl super::Feed for LedgerStore {
+    #[inline]
+    fn refresh(&self) -> Result<Version> {
+        match &self.logged {
+            Some(logged) => logged.refresh(),
+            None => self.sqlite.version(),
+        }
+    }
+
+    fn is_fed(&self) -> bool {
+        self.logged.as_ref().is_some_and(|logged| logged.log.get().is_some())
+    }
+}
+
+impl LedgerStore {
+    /// The file, which has everything that was appended before.
+    fn flushed(&self) -> Result<&SqliteStore> {
+        if let Some(logged) = self.logged.as_ref().filter(|logged| logged.log.get().is_some()) {
+            logged.flush()?;
+        }
+        Ok(&self.sqlite)
+    }
+}
+
+impl Store for LedgerStore {
+    #[inline]
+    fn append(&self, batch: &Batch<'_>) -> Result<Appended> {
+        match &self.logged {
+            Some(logged) => logged.append(batch),
+            None => self.sqlite.append(batch),
+        }
+    }
+
+    fn read(&self, read: &Read<'_>) -> Result<Stored> {
+        self.sqlite.read(read)
+    }
+
+    fn plan(&self, read: &Read<'_>) -> Result<String> {
+        self.sqlite.plan(read)
+    }
+
+    fn get(&self, id: i64) -> Result<Option<Entry>> {
+        self.sqlite.get(id)
+    }
+
+    fn count(&self) -> Result<(i64, i64)> {
+        self.sqlite.count()
+    }
+
+    fn ends(&self) -> Result<Ends> {
+        self.sqlite.ends()
+    }
+
+    fn cleanup(&self, cutoff: Cutoff) -> Result<i64> {
+        let log = self.logged.as_ref().map(|logged| logged.log()).transpose()?;
+        let removing = |through| {
+            if let Some(log) = log {
+                log.remove(through);
+            }
+        };
+        let deleted = self.flushed()?.cleanup(cutoff, &removing);
+        // For those who read between what was told and what was done.
+        removing(0);
+        deleted
+    }
+
+    fn sql(&self, sql: &Sql<'_>) -> Result<String> {
+        self.flushed()?.sql(sql)
+    }
+
+    fn flush(&self) -> Result<()> {
+        self.flushed().map(drop)
+    }
+
+    fn checkpoint(&self) -> Result<()> {
+        self.flushed()?.checkpoint()
+    }
+
+    fn reindex(&self) -> Result<()> {
+        self.flushed()?.reindex()
+    }
+
+    fn optimize(&self) -> Result<()> {
+        self.flushed()?.optimize()
+    }
+
+    fn vacuum(&self, how: Vacuum) -> Result<i64> {
+        self.flushed()?.vacuum(how)
+    }
+
+    fn integrity_check(
+        &self,
+        findings_max: usize,
+        progress: Option<&Arc<ProgressFunction>>,
+    ) -> Result<Vec<String>> {
+        self.flushed()?.integrity_check(findings_max, progress)
+    }
+
+    fn change_setting(&self, settings: &Settings, name: &str, value: &str) -> Result<Option<Box<dyn Store>>> {
+        self.change(settings, name, value)
+    }
+
+    fn set_connections_max(&self, connections_max: usize) {
+        self.sqlite.set_connections_max(connections_max);
+    }
+
+    fn release_connections(&self) {
+        self.sqlite.release_connections();
+    }
+
+    fn usage(&self) -> Usage {
+        self.sqlite.usage()
+    }
+
+    fn sizes(&self) -> Sizes {
+        let log = self.logged.as_ref().and_then(|logged| logged.log.get());
+        Sizes { log_pending: log.map_or(0, CommitLog::pending), ..self.sqlite.sizes() }
+    }
+
+    fn has_own_locks(&self) -> Option<bool> {
+        self.sqlite.has_own_locks()
+    }
+
+    fn check_place(&self) -> Result<()> {
+        self.sqlite.check_place()
+    }
+
+    fn close(self: Box<Self>, last: bool) -> Result<()> {
+        let left = self.leave(last);
+        let sqlite = Arc::clone(&self.sqlite);
+        drop(self);
+        // The background has ended, and nobody else has it.
+        left.and(Arc::into_inner(sqlite).map_or(Ok(()), SqliteStore::close))
+    }
+}
+
+impl Drop for LedgerStore {
+    fn drop(&mut self) {
+        // As a close does, in silence; what cannot be stored now is stored by the next opening.
+        let _ = self.leave(false);
+    }
+}

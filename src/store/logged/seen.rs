@@ -1,0 +1,167 @@
+//! Duplicates, found without asking the ledger file in the usual case.
+//!
+//! A timestamp above the largest that a node has cannot be one. The largest is asked for once for each
+//! node; from then on the log tells it, which everybody's entries go through. A smaller timestamp may
+//! be that of an entry that is in the log: those are known here one by one, until some time after they
+//! are stored. For older ones the ledger file must be asked.
+
+use std::collections::HashMap;
+
+use foldhash::fast::RandomState;
+
+/// Nodes that are remembered at most, beside those with entries in the log.
+const NODES_MAX: usize = 1 << 20;
+
+/// Entries in the log are known in two generations, so that a whole one can be forgotten at once; the
+/// younger becomes the older when it has so many.
+const GENERATION: usize = 1 << 14;
+
+/// A node, and the bits of a timestamp.
+type Key = (u32, u64);
+
+/// What is known of the entries that there are.
+#[derive(Default)]
+pub(super) struct Seen {
+    nodes: HashMap<Box<str>, Node, RandomState>,
+    young: HashMap<Key, i64, RandomState>,
+    old: HashMap<Key, i64, RandomState>,
+    /// The last id that the older generation knows.
+    old_last: i64,
+    /// Entries up to this id are in neither.
+    floor: i64,
+}
+
+struct Node {
+    number: u32,
+    /// The largest timestamp that is known.
+    newest: f64,
+    /// Whether the ledger file was asked for it.
+    asked: bool,
+}
+
+/// What an entry with some timestamp and node is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// There is none like it.
+    New,
+    /// There is one with this id, or was before a cleanup.
+    Known(i64),
+    /// The ledger file must be asked for the largest timestamp of the node.
+    AskNode,
+    /// The ledger file must be asked for the entry.
+    AskEntry,
+}
+
+impl Seen {
+    /// Forgets everything, and begins behind this id.
+    pub fn restart(&mut self, after: i64) {
+        *self = Seen { floor: after, old_last: after, ..Seen::default() };
+    }
+
+    /// An answer of the ledger file about single entries counts if it knew all up to this id.
+    pub fn floor(&self) -> i64 {
+        self.floor
+    }
+
+    /// Takes note of an entry in the log.
+    pub fn add(&mut self, node_id: &str, timestamp: f64, id: i64) {
+        let number = match self.nodes.get_mut(node_id) {
+            Some(node) => {
+                node.newest = node.newest.max(timestamp);
+                node.number
+            }
+            None => self.add_node(node_id, timestamp, false),
+        };
+        self.young.insert((number, timestamp.to_bits()), id);
+    }
+
+    /// Takes note of what the ledger file says of a node: its largest timestamp, if there is one.
+    pub fn learn(&mut self, node_id: &str, newest: Option<f64>) {
+        let newest = newest.unwrap_or(f64::NEG_INFINITY);
+        match self.nodes.get_mut(node_id) {
+            Some(node) => {
+                node.newest = node.newest.max(newest);
+                node.asked = true;
+            }
+            None => {
+                self.add_node(node_id, newest, true);
+            }
+        }
+    }
+
+    /// Judges an entry by what is known.
+    pub fn judge(&self, node_id: &str, timestamp: f64) -> Verdict {
+        let Some(node) = self.nodes.get(node_id) else { return Verdict::AskNode };
+        if timestamp > node.newest {
+            return if node.asked { Verdict::New } else { Verdict::AskNode };
+        }
+        let key = (node.number, timestamp.to_bits());
+        match self.young.get(&key).or_else(|| self.old.get(&key)) {
+            Some(id) => Verdict::Known(*id),
+            None => Verdict::AskEntry,
+        }
+    }
+
+    /// Forgets what the ledger file has had for some time: up to `stored`. `last` is the last id that
+    /// was added. False where so many nodes are known that all should be forgotten.
+    pub fn forget(&mut self, stored: i64, last: i64) -> bool {
+        if self.young.len() >= GENERATION && stored >= self.old_last {
+            self.floor = self.old_last;
+            self.old_last = last;
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.nodes.len() <= NODES_MAX + self.young.len() + self.old.len()
+    }
+
+    fn add_node(&mut self, node_id: &str, newest: f64, asked: bool) -> u32 {
+        // More nodes than numbers are never remembered: see NODES_MAX.
+        let number = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
+        self.nodes.insert(node_id.into(), Node { number, newest, asked });
+        number
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_is_asked_once_for_a_node_and_then_for_what_is_not_above_its_newest() {
+        let mut seen = Seen::default();
+        assert_eq!(seen.judge("a", 1.0), Verdict::AskNode);
+        seen.learn("a", Some(5.0));
+        assert_eq!(seen.judge("a", 5.5), Verdict::New);
+        assert_eq!(seen.judge("a", 5.0), Verdict::AskEntry);
+        seen.learn("b", None);
+        assert_eq!(seen.judge("b", -1e300), Verdict::New);
+        seen.add("b", 7.0, 1);
+        assert_eq!(seen.judge("b", 7.0), Verdict::Known(1));
+        assert_eq!(seen.judge("b", 6.0), Verdict::AskEntry);
+    }
+
+    #[test]
+    fn an_entry_of_somebody_else_does_not_stand_for_the_answer_of_the_file() {
+        let mut seen = Seen::default();
+        seen.add("a", 3.0, 1);
+        assert_eq!(seen.judge("a", 4.0), Verdict::AskNode);
+        assert_eq!(seen.judge("a", 3.0), Verdict::Known(1));
+        seen.learn("a", Some(9.0));
+        assert_eq!(seen.judge("a", 4.0), Verdict::AskEntry);
+        assert_eq!(seen.judge("a", 9.5), Verdict::New);
+    }
+
+    #[test]
+    fn nothing_is_forgotten_that_the_file_may_not_have() {
+        let mut seen = Seen::default();
+        let count = 10 * GENERATION as i64;
+        for id in 1..=count {
+            seen.add("a", id as f64, id);
+            assert!(seen.forget(id / 2, id));
+            assert!(seen.floor() <= id / 2, "the file has not got that yet");
+        }
+        for id in seen.floor() + 1..=count {
+            assert_eq!(seen.judge("a", id as f64), Verdict::Known(id));
+        }
+        assert!(seen.floor() > 0 && seen.judge("a", 1.0) == Verdict::AskEntry);
+    }
+}
