@@ -4,6 +4,7 @@
 //! text of a value: borrowed from the input where that has no white space between its tokens.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::fmt;
 
 /// How strictly a value is judged.
@@ -115,9 +116,30 @@ pub(crate) struct Scanner<'a> {
     keys_from: Vec<usize>,
 }
 
+thread_local! {
+    /// What the last scanner of the thread had its open containers in: most texts are short, and getting
+    /// memory is a good part of what they cost.
+    static SPARE: Cell<(Vec<bool>, Vec<usize>)> = const { Cell::new((Vec::new(), Vec::new())) };
+}
+
+/// More is not kept.
+const SPARE_MAX: usize = 1024;
+
+impl Drop for Scanner<'_> {
+    fn drop(&mut self) {
+        let (mut open, mut keys_from) = (std::mem::take(&mut self.open), std::mem::take(&mut self.keys_from));
+        if open.capacity() <= SPARE_MAX && keys_from.capacity() <= SPARE_MAX {
+            open.clear();
+            keys_from.clear();
+            let _ = SPARE.try_with(|spare| spare.set((open, keys_from)));
+        }
+    }
+}
+
 impl<'a> Scanner<'a> {
     pub fn new(text: &'a str) -> Scanner<'a> {
-        Scanner { text, at: 0, open: Vec::new(), keys: Vec::new(), keys_from: Vec::new() }
+        let (open, keys_from) = SPARE.try_with(Cell::take).unwrap_or_default();
+        Scanner { text, at: 0, open, keys: Vec::new(), keys_from }
     }
 
     /// Where the scanner stands, in bytes.
@@ -418,6 +440,7 @@ impl<'a> Scanner<'a> {
         let mut escaped = false;
         self.at += 1;
         loop {
+            self.at = end_of_plain(bytes, self.at);
             match bytes.get(self.at) {
                 None => return Err(self.fault(Reason::End)),
                 Some(b'"') => {
@@ -520,6 +543,28 @@ impl<'a> Compact<'a> {
     }
 }
 
+/// Passes over bytes of a string that stand for themselves, eight at a time: at the latest up to the
+/// first that does not.
+///
+/// Sean Eron Anderson, "Bit Twiddling Hacks", "Determine if a word has a zero byte" and "has a byte
+/// less than n"; the lowest byte that they find is always one.
+fn end_of_plain(bytes: &[u8], mut at: usize) -> usize {
+    const ONES: u64 = u64::MAX / 255;
+    const TOPS: u64 = ONES << 7;
+    let less = |word: u64, n: u64| word.wrapping_sub(ONES * n) & !word & TOPS;
+    while let Some(eight) = bytes.get(at..at + 8) {
+        let word = eight.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
+        let found = less(word, 0x20)
+            | less(word ^ (ONES * u64::from(b'"')), 1)
+            | less(word ^ (ONES * u64::from(b'\\')), 1);
+        if found != 0 {
+            return at + (found.trailing_zeros() / 8) as usize;
+        }
+        at += 8;
+    }
+    at
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -537,6 +582,20 @@ mod tests {
     fn white_space_goes_and_all_else_stays_to_the_letter() {
         let text = " { \"a b\" : [ 1.50E+07 , -0 , \"x \\u0041 y\" , { } , [ ] ] , \"c\":null } ";
         assert_eq!(check(text, STRICT).unwrap(), r#"{"a b":[1.50E+07,-0,"x \u0041 y",{},[]],"c":null}"#);
+    }
+
+    #[test]
+    fn plain_bytes_end_where_they_would_one_by_one() {
+        for byte in 0..=255_u8 {
+            for place in 0..20 {
+                let mut bytes = [b'a'; 20];
+                bytes[place] = byte;
+                bytes[19] = b'"';
+                let expected = bytes.iter().position(|byte| *byte < 0x20 || b"\"\\".contains(byte)).unwrap();
+                let end = end_of_plain(&bytes, 0);
+                assert!(end == expected || (end < expected && end >= 16), "{byte} {place} {end}");
+            }
+        }
     }
 
     #[test]

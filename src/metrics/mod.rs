@@ -141,15 +141,16 @@ impl Timer {
         thread_local! {
             /// Calls of each, from a random number on, so that threads of a few calls count right
             /// on the average.
-            static CALLS: [Cell<u64>; 3] = std::array::from_fn(|_| Cell::new(RandomState::new().hash_one(0)));
+            static CALLS: [Cell<u64>; 4] = std::array::from_fn(|_| Cell::new(RandomState::new().hash_one(0)));
         }
         let cheap = match operation {
             Operation::Get => 0,
             Operation::Poll => 1,
             Operation::ReadByNode => 2,
+            Operation::Append => 3,
             _ => return Timer { began: Some(Instant::now()), weight: 1 },
         };
-        let count = |calls: &[Cell<u64>; 3]| calls[cheap].replace(calls[cheap].get().wrapping_add(1));
+        let count = |calls: &[Cell<u64>; 4]| calls[cheap].replace(calls[cheap].get().wrapping_add(1));
         // At the very end of a thread there is no counter any more, and nothing is timed.
         let timed = CALLS.try_with(count).is_ok_and(|calls| calls.is_multiple_of(SAMPLED_ONE_IN));
         Timer { began: timed.then(Instant::now), weight: SAMPLED_ONE_IN }

@@ -1,6 +1,6 @@
 //! Appending to the log.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::MutexGuard;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -29,9 +29,9 @@ struct Facts {
     /// The last id that the file had when it was asked.
     as_of: i64,
     /// What it answered about single entries of the batch: an id, or that there is none.
-    asked: HashMap<usize, Option<i64>, RandomState>,
+    asked: BTreeMap<usize, Option<i64>>,
     /// Entries that are left out, being equal to the one with this id; 0: to one before it in the batch.
-    equal: HashMap<usize, i64, RandomState>,
+    equal: BTreeMap<usize, i64>,
     /// The first that is like one before it in the batch, and may not be left out.
     repeated: Option<usize>,
     /// Ids of entries that were like one of the batch, and are gone by a cleanup.
@@ -122,7 +122,7 @@ impl Logged {
     ) -> Result<Appended> {
         let count = batch.entries.len() - facts.equal.len();
         let last = feeding.feeder.added();
-        let existing_id = facts.equal.iter().max_by_key(|(index, _)| **index).map_or(0, |(_, id)| *id);
+        let existing_id = facts.equal.last_key_value().map_or(0, |(_, id)| *id);
         if count == 0 {
             return Ok(Appended { existing_id, ..Appended::default() });
         }
