@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use rusqlite::limits::Limit;
 
 use super::connection::OPS_BETWEEN_LOOKS;
-use super::fault::translate;
+use super::fault::{is_transient, translate};
 use super::readers::{Snapshot, one};
 use super::{rows, schema};
 use crate::call;
@@ -20,11 +20,16 @@ const VACUUM_STEP_PAGES: i64 = 1000;
 /// Folds the whole WAL into the file, and empties it.
 pub(super) fn checkpoint(connection: &Connection) -> Result<()> {
     let folded = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
-    let busy = connection
-        .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], folded)
-        .map_err(|error| translate(&error))?;
-    if busy != 0 {
-        return Err(call::waited_for("a reader or a writer kept the WAL in use", "end it"));
+    for tries in 0.. {
+        let done = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], folded);
+        match done {
+            Ok(0) => break,
+            // Where somebody else is at a checkpoint, SQLite does not ask its busy handler.
+            Ok(_) if call::pause(tries) => {}
+            Ok(_) => return Err(call::waited_for("a reader or a writer kept the WAL in use", "end it")),
+            Err(error) if is_transient(&error) && call::pause(tries) => {}
+            Err(error) => return Err(translate(&error)),
+        }
     }
     Ok(())
 }
