@@ -114,6 +114,8 @@ impl Bell {
 fn run(logged: &Logged) {
     let Ok(log) = logged.log() else { return };
     let bell = &logged.bell;
+    // Who appends goes first, as long as the log has room.
+    sys::be_modest();
     let _ = bell.thread.set(thread::current());
     let terms = Terms {
         timeout: TIMEOUT,

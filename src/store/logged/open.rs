@@ -27,6 +27,9 @@ pub(super) const PRESENCE: u64 = 0;
 /// Held alone by who opens or closes a log for writing, and together by who opens it for reading.
 const GATE: u64 = 1;
 
+/// Nodes that are asked for at the opening, at some microseconds each.
+const NODES_MAX: usize = 1000;
+
 /// What a store is opened with.
 pub(crate) struct Opening {
     pub metrics: Arc<Metrics>,
@@ -184,8 +187,18 @@ impl Logged {
 
     /// Begins with what the log has.
     fn begin(&self, log: &CommitLog) -> Result<()> {
-        let mut feeding = self.feeding();
-        self.decode(log, &mut feeding, 0)
+        self.decode(log, &mut self.feeding(), 0)?;
+        if !self.unique || !self.sqlite.is_writable() {
+            return Ok(());
+        }
+        // Where there are more nodes, each is asked for at its first entry.
+        if let Some((as_of, nodes)) = self.sqlite.nodes(NODES_MAX)? {
+            let mut feeding = self.feeding();
+            if as_of >= feeding.seen.floor() {
+                feeding.seen.learn_all(nodes);
+            }
+        }
+        Ok(())
     }
 
     /// Where the ledger was opened for reading and there was no log: looks whether there is one now.
