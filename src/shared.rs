@@ -153,11 +153,20 @@ impl Shared {
 
     /// Writes all of the batch or nothing.
     pub fn append(&self, batch: &Batch<'_>) -> Result<Appended> {
+        let mut tries = 0;
         let appended = loop {
             let stage = self.first.last();
             match stage.store.append(batch) {
-                // The ledger commits in another way since a moment ago.
-                Err(error) if error.status() == Status::Closed && stage.next.get().is_some() => {}
+                // The ledger commits in another way since a moment ago, or from the next moment on.
+                Err(error) if error.status() == Status::Closed => {
+                    if stage.next.get().is_none() {
+                        if !call::pause(tries) {
+                            let what = "another thread was changing how the ledger commits";
+                            return Err(call::waited_for(what, "try again"));
+                        }
+                        tries += 1;
+                    }
+                }
                 appended => break appended?,
             }
         };
@@ -203,8 +212,10 @@ impl Shared {
     /// Older entries from the storage, and behind them what only the tail has.
     fn joined(&self, read: &Read<'_>) -> Result<Entries> {
         loop {
-            let stored = self.store().read(read)?;
-            if !self.store().is_fed() || (!stored.complete && read.overflow == Overflow::Stop) {
+            // One storage for both: it may be another one by then, whose file has more.
+            let store = self.store();
+            let stored = store.read(read)?;
+            if !store.is_fed() || (!stored.complete && read.overflow == Overflow::Stop) {
                 return Ok(stored.entries);
             }
             if let Some(found) = self.tail.since(stored.through, ALL) {
@@ -224,17 +235,22 @@ impl Shared {
     /// The entry with this id.
     pub fn get(&self, id: i64) -> Result<Option<Entry>> {
         let Metrics { entry_cache_hits, entry_cache_misses, .. } = &*self.metrics;
-        let version = self.store().refresh()?.removed;
+        let store = self.store();
+        let version = store.refresh()?.removed;
         let kept = self.tail.get(id).or_else(|| self.entries.get(&id, version));
         if kept.is_some() {
             entry_cache_hits.add(1);
             return Ok(kept);
         }
         entry_cache_misses.add(1);
-        let mut entry = self.store().get(id)?;
-        if entry.is_none() && self.store().is_fed() {
+        let mut entry = store.get(id)?;
+        if entry.is_none() && store.is_fed() {
             // Between the two looks it may have been let go of in memory, being stored.
             entry = self.tail.get(id);
+            if entry.is_none() && id <= self.tail.last() {
+                // Or memory has nothing any more, since the ledger commits in another way.
+                entry = self.store().get(id)?;
+            }
         }
         if let Some(entry) = &entry
             && entry.as_ref().bytes() <= KEPT_BYTES_MAX

@@ -4,6 +4,7 @@ mod common;
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use common::*;
 use simledger::*;
@@ -120,6 +121,8 @@ fn everything_may_run_while_others_append_and_poll() {
                     let id = ledger.append_json(&entry(next as f64, "appender")).unwrap();
                     assert_eq!(id, next + 1);
                     appended.store(id, Ordering::Release);
+                    // What is checked and built anew all the time must not grow without bounds.
+                    std::thread::sleep(Duration::from_micros(100));
                 }
             });
             scope.spawn(|| {

@@ -64,7 +64,8 @@ impl Logged {
             largest = len.max(largest);
         }
         let is_too_large = bytes > log.capacity() / 2;
-        let mut facts = if self.unique { Facts::of(batch) } else { Facts::default() };
+        let mut unique = self.unique.load(Ordering::Acquire);
+        let mut facts = if unique { Facts::of(batch) } else { Facts::default() };
         loop {
             if log.published().saturating_sub(self.decoded.load(Ordering::Acquire)) > BEHIND_MAX {
                 self.refresh()?;
@@ -72,6 +73,12 @@ impl Logged {
             let mut turn = log.turn()?;
             if self.ended.load(Ordering::Acquire) {
                 return Err(ended());
+            }
+            if self.unique.load(Ordering::Acquire) != unique {
+                drop(turn);
+                unique = !unique;
+                facts = if unique { Facts::of(batch) } else { Facts::default() };
+                continue;
             }
             let mut feeding = self.feeding();
             self.decode(log, &mut feeding, usize::MAX)?;
@@ -82,7 +89,7 @@ impl Logged {
             if let Some(expected) = batch.expected_last_id.filter(|expected| *expected != last) {
                 return Err(conflict(expected, last));
             }
-            let plan = if self.unique { judge(batch, &feeding, &facts) } else { Plan::Append };
+            let plan = if unique { judge(batch, &feeding, &facts) } else { Plan::Append };
             match plan {
                 Plan::Append if is_too_large => {
                     drop(feeding);
@@ -144,7 +151,7 @@ impl Logged {
         let end = turn.publish(last_id);
         // From here on it is done, whatever becomes of memory: that is decoded again then.
         for fields in new() {
-            if self.unique {
+            if self.unique.load(Ordering::Acquire) {
                 feeding.seen.add(fields.node_id, fields.timestamp, fields.id);
             }
             if feeding.feeder.add(&fields.fields()).is_err() {

@@ -44,7 +44,8 @@ impl LedgerStore {
             let changed = match (name, &self.logged) {
                 ("commit", None) => self.to_log(settings).map(Some),
                 ("commit", Some(logged)) => self.to_sqlite(logged).map(Some),
-                _ => self.flushed().and_then(|sqlite| sqlite.change_setting(name, value)).map(|()| None),
+                (_, None) => self.sqlite.change_setting(name, value).map(|()| None),
+                (_, Some(logged)) => self.change_beside_log(logged, name, value).map(|()| None),
             };
             locks.try_shared(PRESENCE).map_err(failed)?;
             changed
@@ -81,6 +82,19 @@ impl LedgerStore {
         log.take_away()?;
         log.leave();
         Ok(Box::new(self.successor()))
+    }
+
+    /// Changes what the file has to say of its entries, while nobody appends.
+    fn change_beside_log(&self, logged: &Logged, name: &str, value: &str) -> Result<()> {
+        let _turn = logged.log()?.turn()?;
+        logged.flush()?;
+        self.sqlite.change_setting(name, value)?;
+        if name == "unique" {
+            logged.unique.store(value == "timestamp_node_id", Ordering::Release);
+            // What was appended while it was not unique is not known: begun anew, from the file.
+            logged.feeding().is_whole = false;
+        }
+        Ok(())
     }
 
     /// A store of the same file, without a log.

@@ -84,7 +84,7 @@ impl Logged {
                 Ok(Found::Record(Record::Entry { fields, more }, next)) => {
                     // After a failure it may be there already.
                     if fields.id > feeding.feeder.added() {
-                        if self.unique {
+                        if self.unique.load(Ordering::Acquire) {
                             feeding.seen.add(fields.node_id, fields.timestamp, fields.id);
                         }
                         feeding.feeder.add(&fields.fields())?;

@@ -62,8 +62,8 @@ struct Logged {
     removed: AtomicI64,
     /// Set in one's turn: the ledger has no commit log any more.
     ended: AtomicBool,
-    /// Whether (timestamp, node_id) is unique.
-    unique: bool,
+    /// Whether (timestamp, node_id) is unique. Changed in one's turn.
+    unique: AtomicBool,
     /// At `synchronous_mode` FULL.
     syncs: Option<Syncs>,
     bell: Bell,

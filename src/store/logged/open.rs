@@ -84,7 +84,7 @@ impl LedgerStore {
             decoded: AtomicU64::new(u64::MAX),
             removed: AtomicI64::new(0),
             ended: AtomicBool::new(false),
-            unique: settings.is("unique", "timestamp_node_id"),
+            unique: AtomicBool::new(settings.is("unique", "timestamp_node_id")),
             syncs: is_durable.then(Syncs::default),
             bell: Bell::default(),
             notices: Arc::clone(&self.notices),

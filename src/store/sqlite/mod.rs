@@ -97,6 +97,7 @@ impl SqliteStore {
         // Opened here and not by the pool, so that whatever is wrong is said at once.
         let role = if source.read_only { Role::Reader } else { Role::Writer };
         let mut first = source.open(role).map_err(|error| unopened(error, source.read_only))?;
+        let own_locks = place.as_ref().map(|place| files::has_own_locks(place.path()));
         if source.read_only {
             if schema::inspect(&first)? == schema::Kind::Empty {
                 return Err(Error::new(
@@ -108,9 +109,14 @@ impl SqliteStore {
             if first.is_readonly("main").map_err(sql)? {
                 return Err(Error::new(Status::ReadOnly, UNWRITABLE).with_field("read_only"));
             }
+            if own_locks == Some(false) && settings.is("commit", "log") {
+                if settings.asked("commit") {
+                    return Err(Error::new(Status::Unsupported, PLAIN_LOG).with_field("commit"));
+                }
+                settings.note("commit", "sqlite");
+            }
             schema::establish(&mut first, settings)?;
         }
-        let own_locks = place.as_ref().map(|place| files::has_own_locks(place.path()));
         if own_locks == Some(false) {
             call::log(Level::Warn, || PLAIN_LOCKS.to_string());
         }
@@ -418,6 +424,9 @@ fn new_memory_name() -> PathBuf {
 
 const PLAIN_LOCKS: &str = "the file system has no locks of open file descriptions (F_OFD_SETLK): nothing else in \
      this process may open the file, or locks are lost and the file may be damaged";
+
+const PLAIN_LOG: &str = "commit = log needs locks of open file descriptions (F_OFD_SETLK), which the file system does not \
+     have; leave the key out, or set sqlite";
 
 const UNWRITABLE: &str =
     "the file or its folder cannot be written; open it with read_only = true, or change the rights";
