@@ -1,7 +1,7 @@
 //! Opening a ledger, whichever way it commits, and leaving one.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::drain::{Bell, Drain};
@@ -188,7 +188,7 @@ impl Logged {
     /// Begins with what the log has.
     fn begin(&self, log: &CommitLog) -> Result<()> {
         self.decode(log, &mut self.feeding(), 0)?;
-        if !self.unique || !self.sqlite.is_writable() {
+        if !self.unique.load(Ordering::Acquire) || !self.sqlite.is_writable() {
             return Ok(());
         }
         // Where there are more nodes, each is asked for at its first entry.
