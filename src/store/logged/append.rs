@@ -104,12 +104,12 @@ impl Logged {
                 Plan::Ask { nodes, entries } => {
                     drop(feeding);
                     drop(turn);
-                    self.ask(batch, nodes, &entries, &mut facts)?;
+                    self.asked_in_time(log, self.ask(batch, nodes, &entries, &mut facts))?;
                 }
                 Plan::Compare { index, id } => {
                     drop(feeding);
                     drop(turn);
-                    self.compare(batch, index, id, last + 1, &mut facts)?;
+                    self.asked_in_time(log, self.compare(batch, index, id, last + 1, &mut facts))?;
                 }
                 Plan::Refuse { index } => {
                     return Err(duplicate(&batch.entries[index], i64::MAX, last + 1, index, batch));
@@ -212,6 +212,16 @@ impl Logged {
         let (stored, last) = (self.sqlite.log_identity()?.stored_id, feeding.feeder.added());
         if stored > last {
             self.note_elsewhere(log, turn, feeding, last + 1, stored)?;
+        }
+        Ok(())
+    }
+
+    /// An answer of the file; none if the ledger has no commit log any more, and the file says so.
+    fn asked_in_time(&self, log: &CommitLog, answer: Result<()>) -> Result<()> {
+        if let Err(error) = answer {
+            // Who ends the log has the turn until it is known.
+            drop(log.turn());
+            return Err(if self.ended.load(Ordering::Acquire) { ended() } else { error });
         }
         Ok(())
     }
