@@ -1831,6 +1831,21 @@ simledger_status simledger_cleanup_before_id(simledger_ledger *ledger,
                                              simledger_error **error);
 
 /**
+ * Folds all that was appended before, by anybody, from the commit log into the ledger file, where
+ * programs that know nothing of simledger see it. By itself that happens in the background, some 20
+ * milliseconds later at most while the drain keeps up.
+ *
+ * Not needed for durability or for readers of simledger. With `commit = sqlite` there is nothing to
+ * do. A handle with `read_only` waits for others to do it, and returns where nobody does.
+ *
+ * Any thread. Returns OK; BUSY (another program kept the file locked); NO_SPACE (the entries stay in the
+ * log); or as any call on a ledger: INTERRUPTED, IO, CORRUPT, CLOSED, WRONG_THREAD, OUT_OF_MEMORY,
+ * INVALID_ARGUMENT, INTERNAL.
+ */
+simledger_status simledger_flush(simledger_ledger *ledger,
+                                 simledger_error **error);
+
+/**
  * Puts all that was acknowledged into the ledger file itself and empties its WAL, waiting for
  * readers within `timeout`. SQLite does this by itself as the WAL grows and when the last handle
  * closes; after this call, and before the next append, the one file is all there is to copy.

@@ -1137,6 +1137,11 @@ class Ledger {
             });
     }
 
+    /* Folds all that was appended before from the commit log into the ledger file, for other programs. */
+    void flush() {
+        run([&](simledger_error **error) { return simledger_flush(handle_, error); });
+    }
+
     /* Puts all of the WAL into the file itself: until the next append it can be copied alone. */
     void checkpoint() {
         run([&](simledger_error **error) { return simledger_checkpoint(handle_, error); });

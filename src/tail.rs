@@ -69,11 +69,6 @@ impl Tail {
         self.last.load(Ordering::Acquire)
     }
 
-    /// The id that all entries above are here.
-    pub fn after(&self) -> i64 {
-        self.read().after
-    }
-
     /// All entries above this id and up to `through`, as far as they may be seen; `None` where some
     /// of them are not here. The bytes and number of what is given are bounded by `most`.
     pub fn since(&self, after: i64, most: Most) -> Option<Found> {
@@ -319,14 +314,14 @@ mod tests {
         let (tail, mut feeder) = filled(20_000);
         tail.set_bytes_max(0);
         feeder.trim(10, 10);
-        assert_eq!(tail.after(), 10);
+        assert_eq!(tail.read().after, 10);
         feeder.trim(9000, 0);
-        assert!((4000..9000).contains(&tail.after()), "{}", tail.after());
+        assert!((4000..9000).contains(&tail.read().after), "{}", tail.read().after);
         assert!(tail.since(9000, ALL).is_some() && tail.get(9001).is_some());
         feeder.trim(15_000, 12_345);
-        assert_eq!((tail.after(), tail.get(12_345).is_none()), (12_345, true));
+        assert_eq!((tail.read().after, tail.get(12_345).is_none()), (12_345, true));
         feeder.trim(15_000, 17_000);
-        assert_eq!(tail.after(), 15_000, "what only the log has stays");
+        assert_eq!(tail.read().after, 15_000, "what only the log has stays");
     }
 
     #[test]

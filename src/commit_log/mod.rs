@@ -64,11 +64,6 @@ impl CommitLog {
         self.map.load(AT_STORED_ID).cast_signed()
     }
 
-    /// The last id that was published; only a hint where somebody is appending.
-    pub fn last_id(&self) -> i64 {
-        self.map.load(AT_LAST_ID).cast_signed()
-    }
-
     /// The largest id that a cleanup deleted, or is about to delete.
     #[inline]
     pub fn removed_id(&self) -> i64 {

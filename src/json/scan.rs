@@ -552,8 +552,8 @@ fn end_of_plain(bytes: &[u8], mut at: usize) -> usize {
     const ONES: u64 = u64::MAX / 255;
     const TOPS: u64 = ONES << 7;
     let less = |word: u64, n: u64| word.wrapping_sub(ONES * n) & !word & TOPS;
-    while let Some(eight) = bytes.get(at..at + 8) {
-        let word = eight.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
+    while let Some(eight) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
+        let word = u64::from_le_bytes(*eight);
         let found = less(word, 0x20)
             | less(word ^ (ONES * u64::from(b'"')), 1)
             | less(word ^ (ONES * u64::from(b'\\')), 1);

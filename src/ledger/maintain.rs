@@ -27,6 +27,12 @@ impl Ledger {
         self.clean(Cutoff::BeforeId(id))
     }
 
+    /// Folds all that was appended before, by anybody, from the commit log into the ledger file, where
+    /// other programs see it. With `commit = sqlite` there is nothing to do.
+    pub fn flush(&self) -> Result<()> {
+        self.call(Operation::Flush, |shared, _| shared.store().flush())
+    }
+
     /// Puts all that was acknowledged into the ledger file itself, and empties what stood beside
     /// it.
     pub fn checkpoint(&self) -> Result<()> {

@@ -114,6 +114,7 @@ registry! {
         Count: "count",
         Sql: "sql",
         Cleanup: "cleanup",
+        Flush: "flush",
         Checkpoint: "checkpoint",
         Reindex: "reindex",
         Optimize: "optimize",

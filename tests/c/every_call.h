@@ -50,6 +50,7 @@ static inline void check_every_call(simledger_ledger *ledger, simledger_status e
     CHECK_NUMBER(simledger_cleanup_before_timestamp(ledger, 0, &number, &error));
     CHECK_NUMBER(simledger_cleanup_before_id(ledger, 1, &number, &error));
     CHECK_FAILS(expected, NULL, NULL, simledger_invalidate_caches(ledger, &error));
+    CHECK_FAILS(expected, NULL, NULL, simledger_flush(ledger, &error));
     CHECK_FAILS(expected, NULL, NULL, simledger_checkpoint(ledger, &error));
     CHECK_FAILS(expected, NULL, NULL, simledger_reindex(ledger, &error));
     CHECK_FAILS(expected, NULL, NULL, simledger_optimize(ledger, &error));

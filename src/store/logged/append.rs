@@ -150,12 +150,13 @@ impl Logged {
         }
         let end = turn.publish(last_id);
         // From here on it is done, whatever becomes of memory: that is decoded again then.
-        drop(turn);
         for fields in new() {
             if self.unique.load(Ordering::Acquire) {
                 feeding.seen.add(fields.node_id, fields.timestamp, fields.id);
             }
             if feeding.feeder.add(&fields.fields()).is_err() {
+                drop(feeding);
+                drop(turn);
                 return self.synced(log, end, Appended { first_id, count, existing_id });
             }
         }
@@ -163,7 +164,9 @@ impl Logged {
         feeding.position = end;
         feeding.is_whole = true;
         self.settle(log, &mut feeding);
+        // In this order: whoever has his turn next finds memory free.
         drop(feeding);
+        drop(turn);
         self.bell.ring();
         hooks::point("append.told");
         self.synced(log, end, Appended { first_id, count, existing_id })

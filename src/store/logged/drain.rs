@@ -28,7 +28,7 @@ const DELAY: Duration = Duration::from_millis(20);
 const IDLE_LOOK: Duration = Duration::from_secs(1);
 
 /// Somebody else who folds, and has not got on for so long, is not waited for.
-const STALL: Duration = Duration::from_millis(500);
+const STALL: Duration = Duration::from_millis(200);
 
 /// Most entries and bytes of one transaction; a batch is never divided.
 const ENTRIES_MAX: usize = 20_000;
@@ -114,6 +114,8 @@ impl Bell {
 fn run(logged: &Logged) {
     let Ok(log) = logged.log() else { return };
     let bell = &logged.bell;
+    // Who appends goes first, as long as the log has room.
+    sys::be_modest();
     let _ = bell.thread.set(thread::current());
     let terms = Terms {
         timeout: TIMEOUT,
@@ -191,7 +193,31 @@ impl Logged {
         let published = log.published();
         while log.drained() < published {
             call::check()?;
+            if !self.sqlite.is_writable() {
+                return self.wait_for_others(log, published);
+            }
             self.fold()?;
+        }
+        Ok(())
+    }
+
+    /// Waits until others have stored what was published, as long as they get on.
+    fn wait_for_others(&self, log: &CommitLog, published: u64) -> Result<()> {
+        let (mut drained, mut since) = (log.drained(), Instant::now());
+        for tries in 0.. {
+            let now = log.drained();
+            if now >= published || (now == drained && since.elapsed() >= STALL && !log.has_others()) {
+                break;
+            }
+            if now != drained {
+                (drained, since) = (now, Instant::now());
+            }
+            if !call::pause(tries) {
+                return Err(call::waited_for(
+                    "the commit log was being folded into the ledger file",
+                    "try again",
+                ));
+            }
         }
         Ok(())
     }

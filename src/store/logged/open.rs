@@ -1,7 +1,7 @@
 //! Opening a ledger, whichever way it commits, and leaving one.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::drain::{Bell, Drain};
@@ -26,6 +26,9 @@ use crate::tail::Tail;
 pub(super) const PRESENCE: u64 = 0;
 /// Held alone by who opens or closes a log for writing, and together by who opens it for reading.
 const GATE: u64 = 1;
+
+/// Nodes that are asked for at the opening, at some microseconds each.
+const NODES_MAX: usize = 1000;
 
 /// What a store is opened with.
 pub(crate) struct Opening {
@@ -184,8 +187,18 @@ impl Logged {
 
     /// Begins with what the log has.
     fn begin(&self, log: &CommitLog) -> Result<()> {
-        let mut feeding = self.feeding();
-        self.decode(log, &mut feeding, 0)
+        self.decode(log, &mut self.feeding(), 0)?;
+        if !self.unique.load(Ordering::Acquire) || !self.sqlite.is_writable() {
+            return Ok(());
+        }
+        // Where there are more nodes, each is asked for at its first entry.
+        if let Some((as_of, nodes)) = self.sqlite.nodes(NODES_MAX)? {
+            let mut feeding = self.feeding();
+            if as_of >= feeding.seen.floor() {
+                feeding.seen.learn_all(nodes);
+            }
+        }
+        Ok(())
     }
 
     /// Where the ledger was opened for reading and there was no log: looks whether there is one now.

@@ -233,6 +233,12 @@ impl SqliteStore {
         self.witness.with(|connection| work(connection)).ok_or_else(no_turn)?
     }
 
+    /// All nodes, each with its largest timestamp, and how far the file had what came by the commit log;
+    /// `None` where there are more than so many.
+    pub fn nodes(&self, most: usize) -> Result<Option<(i64, Vec<(String, f64)>)>> {
+        self.witnessing(|connection| self.readers.nodes(connection, most))
+    }
+
     /// Answers questions about entries.
     pub fn look_up(&self, questions: &Questions<'_>) -> Result<Answers> {
         self.reading(|connection| self.readers.look_up(connection, questions))

@@ -1,11 +1,11 @@
 //! Writing: one connection for each file in a process, behind a fair lock; SQLite's own lock
 //! stands between processes.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
 use rusqlite::types::Value;
-use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, ToSql, params};
 
 use super::connection::{Role, Source};
 use super::fault::{is_duplicate, is_transient, translate};
@@ -238,10 +238,28 @@ const INSERT: &str = "INSERT OR ABORT INTO ledger (id, timestamp, node_id, featu
 /// whatever dies when: how far the file has them moves with the entries.
 pub(crate) struct Folding<'c> {
     connection: &'c Connection,
-    statement: CachedStatement<'c>,
+    /// The last id that the file has, those included that are about to be stored.
     stored_id: i64,
     created_at: (f64, String),
+    /// About to be stored, so many of them.
+    rows: Vec<FoldedRow>,
+    waiting: usize,
 }
+
+/// An entry that is about to be stored, in memory that is used again.
+#[derive(Default)]
+struct FoldedRow {
+    id: i64,
+    timestamp: f64,
+    node_id: String,
+    features: String,
+    confidence: f64,
+    created_at: String,
+}
+
+/// Rows that are stored by one statement: each statement has to find and move on SQLite's record of the
+/// largest id, which costs as much as an index.
+const ROWS_A_STATEMENT: usize = 32;
 
 impl<'c> Folding<'c> {
     fn begin(connection: &'c Connection) -> Result<Folding<'c>> {
@@ -254,8 +272,13 @@ impl<'c> Folding<'c> {
             );
             return Err(Error::new(Status::Corrupt, message));
         }
-        let statement = connection.prepare_cached(INSERT).map_err(|error| translate(&error))?;
-        Ok(Folding { connection, statement, stored_id: through, created_at: (f64::NAN, String::new()) })
+        Ok(Folding {
+            connection,
+            stored_id: through,
+            created_at: (f64::NAN, String::new()),
+            rows: Vec::new(),
+            waiting: 0,
+        })
     }
 
     /// The last id that the file has.
@@ -272,19 +295,63 @@ impl<'c> Folding<'c> {
             let text = utc::format(fields.created_at as i64);
             self.created_at = (fields.created_at, text);
         }
-        let Fields { id, timestamp, node_id, features, confidence, .. } = *fields;
         hooks::point("fold.insert");
-        let values = params![id, timestamp, node_id, features, confidence, self.created_at.1];
-        self.statement.execute(values).map_err(|error| {
-            let error = translate(&error);
-            let status = if error.status() == Status::Duplicate { Status::Corrupt } else { error.status() };
-            Error::new(status, error.message()).context(format!("entry {id} of the log cannot be stored"))
-        })?;
-        self.stored_id = id;
+        if self.waiting == self.rows.len() {
+            self.rows.push(FoldedRow::default());
+        }
+        let row = &mut self.rows[self.waiting];
+        (row.id, row.timestamp, row.confidence) = (fields.id, fields.timestamp, fields.confidence);
+        let texts = [
+            (&mut row.node_id, fields.node_id),
+            (&mut row.features, fields.features),
+            (&mut row.created_at, &self.created_at.1),
+        ];
+        for (place, text) in texts {
+            place.clear();
+            place.push_str(text);
+        }
+        self.waiting += 1;
+        self.stored_id = fields.id;
+        if self.waiting == ROWS_A_STATEMENT { self.store() } else { Ok(()) }
+    }
+
+    /// Stores what waits.
+    fn store(&mut self) -> Result<()> {
+        let rows = &self.rows[..std::mem::take(&mut self.waiting)];
+        let step = if rows.len() == ROWS_A_STATEMENT { ROWS_A_STATEMENT } else { 1 };
+        for some in rows.chunks(step) {
+            self.store_some(some).map_err(|error| {
+                let error = translate(&error);
+                let duplicate = error.status() == Status::Duplicate;
+                let status = if duplicate { Status::Corrupt } else { error.status() };
+                let what = format!("the entries of the log from id {} on cannot be stored", some[0].id);
+                Error::new(status, error.message()).context(what).with_sqlite_code(error.sqlite_code())
+            })?;
+        }
         Ok(())
     }
 
-    fn finish(self) -> Result<()> {
+    fn store_some(&self, rows: &[FoldedRow]) -> rusqlite::Result<()> {
+        // On a failure the whole transaction is rolled back: then SQLite need not be able to undo the
+        // statement alone.
+        static MANY: LazyLock<String> = LazyLock::new(|| {
+            let one = INSERT.replace("OR ABORT", "OR FAIL");
+            format!("{one}{}", ", (?, ?, ?, ?, ?, ?)".repeat(ROWS_A_STATEMENT - 1))
+        });
+        let sql = if rows.len() == 1 { INSERT } else { &MANY };
+        let mut statement = self.connection.prepare_cached(sql)?;
+        for (index, row) in rows.iter().enumerate() {
+            let FoldedRow { id, timestamp, node_id, features, confidence, created_at } = row;
+            let values: [&dyn ToSql; 6] = [id, timestamp, node_id, features, confidence, created_at];
+            for (column, value) in values.into_iter().enumerate() {
+                statement.raw_bind_parameter(index * 6 + column + 1, value)?;
+            }
+        }
+        statement.raw_execute().map(drop)
+    }
+
+    fn finish(mut self) -> Result<()> {
+        self.store()?;
         let update = "UPDATE simledger_settings SET value = ?2 WHERE name = ?1";
         self.connection
             .prepare_cached(update)

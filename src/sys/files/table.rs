@@ -8,6 +8,7 @@ use std::ffi::{CStr, CString, c_int};
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::OURS;
 use super::kinds::{Kind, kind_of, set_kind};
 use super::system::{self, FileNumbers};
 
@@ -194,9 +195,11 @@ impl Entry {
     /// Closes it if no lock of other code of this process can be lost by that.
     fn close_unharmed(&self) -> bool {
         let nobody_can_find_it = system::fstat(self.descriptor).is_ok_and(|found| found.st_nlink == 0);
-        let mut all = system::lock_of(libc::F_WRLCK, 0, 0);
+        let mut all = system::lock_of(libc::F_WRLCK, 0, OURS);
         // Who holds this lock knows that nobody else has one, or gets one before the close has ended:
-        // the locks of the process go first at a close, and then those of the description.
+        // the locks of the process go first at a close, and then those of the description. Only SQLite's
+        // bytes: above, others ask whether anybody has a lock, and are not to meet this one. (A process
+        // that is being spawned meanwhile, which runs no fork handlers, keeps the lock until its exec.)
         if !nobody_can_find_it
             && kind_of(self.descriptor) == Kind::Description
             && system::lock(self.descriptor, libc::F_OFD_SETLK, &mut all).is_err()
@@ -211,7 +214,7 @@ impl Entry {
 
     /// Whether other code of this process is seen to have a lock. It may get one a moment later.
     fn is_locked_by_the_host(&self) -> bool {
-        let mut all = system::lock_of(libc::F_WRLCK, 0, 0);
+        let mut all = system::lock_of(libc::F_WRLCK, 0, OURS);
         let asked = system::lock(self.descriptor, libc::F_OFD_GETLK, &mut all);
         let own = i32::try_from(std::process::id()).unwrap_or(0);
         asked.is_err() || (libc::c_int::from(all.l_type) != libc::F_UNLCK && all.l_pid == own)

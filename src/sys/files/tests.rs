@@ -151,6 +151,27 @@ fn a_ledger_may_be_called_like_a_journal() {
 }
 
 #[test]
+fn a_descriptor_that_is_not_the_files_own_gets_no_lock_on_it() {
+    let (_folder, path) = new_file("ledger.db");
+    let host = Host::open(&path);
+    let mut lock = system::lock_of(libc::F_WRLCK, RESERVED_BYTE, 1);
+    // SAFETY: it is a lock.
+    let mut ask = || match unsafe { calls::lock(host.0.as_raw_fd(), libc::F_SETLK, &raw mut lock) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error().raw_os_error().unwrap()),
+    };
+    let connection = open(&path);
+    read(&connection);
+    assert_eq!(ask(), Err(libc::ENOLCK));
+    drop(connection);
+    // A process that another test starts may have what was closed until its exec.
+    while ask() == Err(libc::EAGAIN) {
+        std::thread::yield_now();
+    }
+    assert_eq!(ask(), Ok(()), "nobody has the file open otherwise");
+}
+
+#[test]
 fn what_may_only_be_read_is_shared_by_those_who_only_read() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("program");
