@@ -267,20 +267,20 @@ fn prometheus_own_parser_reads_what_is_there() {
         "sample simledger_errors_total {status=BUSY} 1.0",
         "sample simledger_errors_total {status=NO_SPACE} 0.0",
         "family simledger_latency_seconds histogram",
-        "sample simledger_latency_seconds_bucket {le=+Inf,operation=append} 13.0",
-        "sample simledger_latency_seconds_count {operation=append} 13.0",
+        "sample simledger_latency_seconds_bucket {le=+Inf,operation=cleanup} 2.0",
+        "sample simledger_latency_seconds_count {operation=cleanup} 2.0",
         "sample simledger_latency_seconds_count {operation=vacuum} 0.0",
     ] {
         assert!(read.lines().any(|found| found == line), "{line} is missing in\n{read}");
     }
     let buckets: Vec<f64> = read
         .lines()
-        .filter(|line| line.contains("_bucket {") && line.contains("operation=append}"))
+        .filter(|line| line.contains("_bucket {") && line.contains("operation=cleanup}"))
         .map(|line| line.rsplit(' ').next().unwrap().parse().unwrap())
         .collect();
     assert!(buckets.len() > 20 && buckets.is_sorted(), "{buckets:?}");
-    assert_eq!(buckets[buckets.len() - 2..], [13.0, 13.0], "each holds those before it");
-    let sum = read.lines().find(|line| line.contains("latency_seconds_sum {operation=append}")).unwrap();
+    assert_eq!(buckets[buckets.len() - 2..], [2.0, 2.0], "each holds those before it");
+    let sum = read.lines().find(|line| line.contains("latency_seconds_sum {operation=cleanup}")).unwrap();
     let sum: f64 = sum.rsplit(' ').next().unwrap().parse().unwrap();
-    assert_eq!(Some(sum), snapshot.get("latency_seconds.append.sum").unwrap());
+    assert_eq!(Some(sum), snapshot.get("latency_seconds.cleanup.sum").unwrap());
 }

@@ -109,12 +109,12 @@ impl Logged {
                 Plan::Ask { nodes, entries } => {
                     drop(feeding);
                     drop(turn);
-                    self.ask(batch, nodes, &entries, &mut facts)?;
+                    self.asked_in_time(log, self.ask(batch, nodes, &entries, &mut facts))?;
                 }
                 Plan::Compare { index, id } => {
                     drop(feeding);
                     drop(turn);
-                    self.compare(batch, index, id, last + 1, &mut facts)?;
+                    self.asked_in_time(log, self.compare(batch, index, id, last + 1, &mut facts))?;
                 }
                 Plan::Refuse { index } => {
                     return Err(duplicate(&batch.entries[index], i64::MAX, last + 1, index, batch));
@@ -244,6 +244,16 @@ impl Logged {
         let mut feeding = self.feeding();
         self.decode(log, &mut feeding, usize::MAX)?;
         if log.was_left_straight() { self.mend(log, &mut turn, &mut feeding) } else { Ok(()) }
+    }
+
+    /// An answer of the file; none if the ledger has no commit log any more, and the file says so.
+    fn asked_in_time(&self, log: &CommitLog, answer: Result<()>) -> Result<()> {
+        if let Err(error) = answer {
+            // Who ends the log has the turn until it is known.
+            drop(log.turn());
+            return Err(if self.ended.load(Ordering::Acquire) { ended() } else { error });
+        }
+        Ok(())
     }
 
     /// Asks the file what memory does not know.

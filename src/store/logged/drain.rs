@@ -295,7 +295,11 @@ impl Logged {
         });
         let folded =
             folded.unwrap_or_else(|| Err(call::waited_for("another thread was folding", "try again")));
-        let (end, end_id, count) = folded?;
+        let (end, end_id, count) = match folded {
+            // Somebody else has stored everything, and perhaps ended the log.
+            Err(_) if log.pending() == 0 => return Ok(()),
+            folded => folded?,
+        };
         hooks::point("fold.committed");
         if end_id > 0 {
             log.fold(end, end_id);

@@ -86,6 +86,11 @@ impl Logged {
                 Ok(Found::Record(Record::Entry { fields, more }, next)) => {
                     // After a failure it may be there already.
                     if fields.id > feeding.feeder.added() {
+                        if fields.id != feeding.feeder.added() + 1 {
+                            // What is between is in the file, and its note was never made.
+                            feeding.feeder.restart(fields.id - 1);
+                            feeding.seen.restart(fields.id - 1);
+                        }
                         if self.unique.load(Ordering::Acquire) {
                             feeding.seen.add(fields.node_id, fields.timestamp, fields.id);
                         }
