@@ -199,7 +199,8 @@ impl CommitLog {
         set(AT_STORED_ID, stored.stored_id.cast_unsigned());
         set(AT_REMOVED_ID, stored.removed_id.cast_unsigned());
         set(AT_STRAIGHT, 0);
-        // Whoever had it or waited for it is no more.
+        // Whoever had it or waited for it is no more, and no incarnation is alive.
+        self.map.half(AT_INCARNATIONS).store(0, Ordering::Relaxed);
         self.map.half(AT_LOCK).store(0, Ordering::Relaxed);
         self.map.half(AT_DRAINER).store(0, Ordering::Relaxed);
         let mut fixed = [0; FIXED_WORDS];
