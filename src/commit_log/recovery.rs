@@ -118,9 +118,16 @@ impl CommitLog {
         let mut walk = Walk { pending: None, end: from, last_id: stored_id, damage: None };
         let (mut at, mut previous, mut batch) = (from, None, None);
         let published = self.published();
-        while at < published {
+        // Whoever died before he published had put down the last id by then: what follows up to it is as
+        // good as published, and is there, should it be the position that is damaged.
+        let last_id = self.map.load(AT_LAST_ID).cast_signed();
+        let is_announced = |previous: Option<i64>, at: u64| {
+            previous.unwrap_or(stored_id) < last_id && at - from < self.capacity
+        };
+        while at < published || is_announced(previous, at) {
+            let limit = if at < published { published } else { from + self.capacity };
             let found = match self.read(at, &mut scratch) {
-                Ok(Found::Record(record, next)) if next <= published => Some((record, next)),
+                Ok(Found::Record(record, next)) if next <= limit => Some((record, next)),
                 Err(error) if error.status() != Status::Corrupt => return Err(error),
                 _ => None,
             };
@@ -133,7 +140,9 @@ impl CommitLog {
             let follows = |first: i64| previous.is_none_or(|previous| first == previous + 1);
             let ids = ids.filter(|(first, ..)| follows(*first) && !is_missing);
             let (Some((_, next)), Some((first, last, more))) = (found, ids) else {
-                walk.damage = Some(at);
+                if at < published {
+                    walk.damage = Some(at);
+                }
                 break;
             };
             previous = Some(last);
