@@ -118,8 +118,8 @@ pub static KEYS: &[Key] = &[
         "What age counts from in a cleanup: the system's clock, or the newest timestamp (for simulated time)."),
     key("guards", "on", Scope::File, Change::Alone, SWITCH,
         "Whether triggers in the file keep other programs from changing entries."),
-    key("commit", "sqlite", Scope::File, Change::Alone, Kind::Choice(&["log", "sqlite"]),
-        "How an append is made durable: a record in a commit log beside the file, which is folded into it in the background; or a transaction of SQLite."),
+    key("commit", "log", Scope::File, Change::Alone, Kind::Choice(&["log", "sqlite"]),
+        "How an append is made durable: a record in a commit log beside the file, folded into it in the background; or a transaction of SQLite. The latter where the former is not possible: in memory, on network file systems, and with guards = off."),
 ];
 
 /// Other names, as the Python module has them.
