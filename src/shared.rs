@@ -12,6 +12,7 @@ use crate::chunk::Entry;
 use crate::config::Settings;
 use crate::entries::Entries;
 use crate::error::{Result, Status};
+use crate::gate::Locked;
 use crate::join::join;
 use crate::logging::Level;
 use crate::metrics::{Gauge, Metrics};
@@ -73,7 +74,8 @@ impl Stage {
 
 impl Shared {
     /// Opens the ledger at `place`, or a new one in memory. `settings` becomes what is so.
-    pub fn open(place: Option<Place>, settings: &mut Settings) -> Result<Shared> {
+    /// `gate`: what all that have the file open in this process have in common.
+    pub fn open(place: Option<Place>, settings: &mut Settings, gate: Arc<Locked<()>>) -> Result<Shared> {
         let metrics = Arc::new(Metrics::default());
         let tail = Tail::new(settings.integer("tail_bytes_max"));
         let notices = Arc::<Notices>::default();
@@ -82,6 +84,7 @@ impl Shared {
             metrics: Arc::clone(&metrics),
             tail: Arc::clone(&tail),
             notices: Arc::new(move |lines| put.put(lines)),
+            gate,
         };
         let store = logged::open(place, settings, opening)?;
         let ttl = settings.seconds("cache_ttl");
@@ -211,6 +214,7 @@ impl Shared {
 
     /// Older entries from the storage, and behind them what only the tail has.
     fn joined(&self, read: &Read<'_>) -> Result<Entries> {
+        let mut tries = 0;
         loop {
             // One storage for both: it may be another one by then, whose file has more.
             let store = self.store();
@@ -222,7 +226,10 @@ impl Shared {
                 return join(read, Some(stored.entries), found);
             }
             // Meanwhile more was stored, and let go of in memory.
-            call::check()?;
+            if !call::pause(tries) {
+                return Err(call::waited_for("what is new came faster than it could be read", "try again"));
+            }
+            tries += 1;
             self.store().catch_up()?;
         }
     }
@@ -245,7 +252,8 @@ impl Shared {
         entry_cache_misses.add(1);
         let mut entry = store.get(id)?;
         if entry.is_none() && store.is_fed() {
-            // Between the two looks it may have been let go of in memory, being stored.
+            // Between the two looks it may have been let go of in memory, being stored, or come back there.
+            store.refresh()?;
             entry = self.tail.get(id);
             if entry.is_none() && id <= self.tail.last() {
                 // Or memory has nothing any more, since the ledger commits in another way.

@@ -34,8 +34,16 @@ impl CommitLog {
         // What the ledger file had when this was written, it has still, unless it is an older copy of
         // itself or the machine went down: then the log may hold what was lost there.
         let is_behind = self.stored_id() > stored_id;
-        let walk = self.walk(if is_behind { reclaimed } else { drained }, stored_id)?;
         let went_down = self.went_down();
+        let begin = if went_down {
+            // The header may be older than what stands behind it.
+            self.find(reclaimed, stored_id)?.unwrap_or(published)
+        } else if is_behind {
+            reclaimed
+        } else {
+            drained
+        };
+        let walk = self.walk(begin, stored_id)?;
         if let Some(at) = walk.damage {
             if !went_down {
                 return Err(self.damaged(at).context(format!(
@@ -48,7 +56,8 @@ impl CommitLog {
         hooks::point("log.recover");
         match walk.pending {
             Some((at, id)) if id == stored_id + 1 => {
-                self.settle(reclaimed, at, walk.end, walk.last_id, identity);
+                // Nobody needs what the file has.
+                self.settle(at, at, walk.end, walk.last_id, identity);
             }
             Some((_, id)) if !went_down => {
                 let message = format!(
@@ -65,14 +74,38 @@ impl CommitLog {
                         "entries are lost, as synchronous_mode allows: the ledger file has none before them",
                     );
                 }
-                self.settle(walk.end, walk.end, walk.end, stored_id, identity);
+                let end = walk.end.max(published);
+                self.settle(end, end, end, stored_id, identity);
             }
         }
         Ok(())
     }
 
+    /// Looks in the whole ring for the record that follows what the file has. A record is valid at one
+    /// position alone.
+    fn find(&self, reclaimed: u64, stored_id: i64) -> Result<Option<u64>> {
+        let published = self.published();
+        let mut scratch = Scratch::default();
+        for at in (reclaimed..published).step_by(8) {
+            // The id is the second word; a record is never divided at the end of the ring.
+            if self.to_the_end(at) <= 8
+                || self.map.load(self.place(at) + 8) != (stored_id + 1).cast_unsigned()
+            {
+                continue;
+            }
+            match self.read(at, &mut scratch) {
+                Ok(Found::Record(Record::Entry { fields, .. }, _)) if fields.id == stored_id + 1 => {
+                    return Ok(Some(at));
+                }
+                Err(error) if error.status() != Status::Corrupt => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(None)
+    }
+
     /// Whether the machine was started anew since the log was written.
-    fn went_down(&self) -> bool {
+    pub(super) fn went_down(&self) -> bool {
         let mut fixed = [0; FIXED_WORDS];
         self.map.read(AT_FIXED, &mut fixed);
         let (then, now) = (&fixed[4..], sys::boot_id());

@@ -122,10 +122,7 @@ impl SqliteStore {
         }
         let kind = schema::inspect(&first)?;
         let journal_mode = schema::journal_mode(&first)?;
-        let mut found = Vec::new();
-        for name in ["unique", "clock", "guards", "commit"] {
-            found.push((name, schema::file_setting(&first, kind, name)?));
-        }
+        let found = schema::file_settings(&first)?;
         settings.settle(Scope::File, |name| {
             found.iter().find(|(known, _)| *known == name).and_then(|(_, value)| value.clone())
         })?;
@@ -214,12 +211,9 @@ impl SqliteStore {
         self.writer.is_some()
     }
 
-    /// How an append is made durable, as the file says at this moment.
-    pub fn commit(&self) -> Result<Option<String>> {
-        self.witnessing(|connection| {
-            let kind = schema::inspect(connection)?;
-            schema::file_setting(connection, kind, "commit")
-        })
+    /// The keys of scope `File`, as the file has them at this moment.
+    pub fn file_settings(&self) -> Result<Vec<(&'static str, Option<String>)>> {
+        self.witnessing(schema::file_settings)
     }
 
     /// Who the ledger is, and how far the file has what came by the commit log.
@@ -245,13 +239,15 @@ impl SqliteStore {
     }
 
     /// Lets `work` store entries of the commit log, in one transaction.
-    pub fn fold<T>(&self, work: impl FnMut(&mut Folding<'_>) -> Result<T>) -> Result<T> {
-        self.writer()?.fold(&self.metrics, work)
+    /// `durable`: also on the medium.
+    pub fn fold<T>(&self, durable: bool, work: impl FnMut(&mut Folding<'_>) -> Result<T>) -> Result<T> {
+        self.writer()?.fold(&self.metrics, durable, work)
     }
 
     /// Stores a batch that is too large for the commit log, whose entries the file must all have.
-    pub fn append_logged(&self, batch: &Batch<'_>) -> Result<Appended> {
-        self.writer()?.append_logged(batch, &self.metrics)
+    /// `durable`: also on the medium.
+    pub fn append_logged(&self, batch: &Batch<'_>, durable: bool) -> Result<Appended> {
+        self.writer()?.append_logged(batch, &self.metrics, durable)
     }
 
     /// Deletes old entries; how many. `removing` is told the largest id of each transaction before it is
@@ -267,13 +263,14 @@ impl SqliteStore {
         // "The integer values returned by two invocations of "PRAGMA data_version" from the same
         // connection will be different if changes were committed to the database by any other
         // connection in the interim." (https://sqlite.org/pragma.html#pragma_data_version)
-        let version = self.witnessing(|witness| {
+        let version: i64 = self.witnessing(|witness| {
             witness
                 .prepare_cached("PRAGMA data_version")
                 .and_then(|mut statement| statement.query_row([], |row| row.get(0)))
                 .map_err(|error| translate(&error))
         })?;
-        Ok(Version { any: (version, 0), removed: version })
+        // Never one that the commit log has, whose numbers are not negative.
+        Ok(Version { any: (!version, -1), removed: !version })
     }
 
     /// Writes all of the batch or nothing.
