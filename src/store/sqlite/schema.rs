@@ -215,6 +215,10 @@ fn adopt(transaction: &Transaction<'_>, settings: &Settings) -> Result<()> {
     let actual = if unique { "timestamp_node_id" } else { "none" };
     let mut asked = settings.clone();
     asked.settle(Scope::File, |name| (name == "unique").then(|| actual.to_string()))?;
+    if !asked.asked("commit") {
+        // Other programs have written it, and may go on.
+        asked.note("commit", "sqlite");
+    }
     let index_columns = "SELECT count(*) FROM pragma_index_info('idx_ledger_node_id')";
     (|| {
         // By node, newest first, needs both columns; the index of the same name on one is replaced.
@@ -222,7 +226,7 @@ fn adopt(transaction: &Transaction<'_>, settings: &Settings) -> Result<()> {
             transaction.execute_batch("DROP INDEX idx_ledger_node_id")?;
         }
         transaction.execute_batch(INDEXES)?;
-        add_companions(transaction, settings, unique)
+        add_companions(transaction, &asked, unique)
     })()
     .map_err(|error: rusqlite::Error| translate(&error))
 }
