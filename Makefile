@@ -24,13 +24,15 @@ demo: lib ## Run the anomaly detection example in C, with 16 nodes
 	tools/in-fresh-dir build/demo "$(CURDIR)/build/anomaly_mesh" --nodes 16 \
 	    --data "$(CURDIR)/examples/data/shuttle.csv" --ledger mesh.db
 
-# Cargo's tests first: their feature makes cargo compile the crate again, and last must be the libraries.
+# Cargo's tests once in each way of committing: what a test does not say is taken from the variable.
+# They come first: their feature makes cargo compile the crate again, and last must be the libraries.
 test: ## Run every test: Rust, C, C++, examples, linking
 	@tools/need cmake
 	@tools/need valgrind || echo "The valgrind tests will be skipped."
 	@tools/need libsqlite3 || echo "The tests beside the system's SQLite will be skipped."
 	@tools/need prometheus_client || echo "The test with Prometheus' own parser will be skipped."
-	$(CARGO_TEST)
+	LEDGER_TEST_COMMIT=log $(CARGO_TEST)
+	LEDGER_TEST_COMMIT=sqlite $(CARGO_TEST)
 	cmake -S . -B build -DSIMLEDGER_BUILD_TESTS=ON -DSIMLEDGER_BUILD_EXAMPLES=ON
 	cmake --build build --parallel $(JOBS)
 	cd build && ctest --output-on-failure --no-tests=error --parallel $(JOBS) | tee ctest.log

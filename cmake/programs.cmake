@@ -107,6 +107,17 @@ if(SIMLEDGER_BUILD_TESTS)
             simledger_test(${kind}/${name} ${kind}_${name})
             simledger_valgrind_test(${kind}/${name} ${kind}_${name})
         endforeach()
+        # Ledgers in files once in each way of committing, whichever is the default: see tests/c/check.h.
+        foreach(commit log sqlite)
+            simledger_test(commit_${commit}/${name} c11_${name})
+            set_tests_properties(commit_${commit}/${name} PROPERTIES
+                ENVIRONMENT SIMLEDGER_TEST_COMMIT=${commit} LABELS commit_${commit})
+        endforeach()
+        if(name MATCHES "^(api_threads|api_transaction|api_maintenance|api_query|leak)$")
+            simledger_valgrind_test(commit_log/${name} c11_${name})
+            set_tests_properties(valgrind/commit_log/${name} PROPERTIES
+                ENVIRONMENT "SIMLEDGER_VALGRIND=1;SIMLEDGER_TEST_COMMIT=log")
+        endif()
     endforeach()
 
     file(GLOB cpp_tests CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/cpp/*.cpp)

@@ -180,7 +180,7 @@ impl Shared {
 
     /// What is new since an id.
     pub fn since(&self, after: i64, limit: usize, bytes_max: usize) -> Result<Entries> {
-        self.store().refresh()?;
+        self.store().catch_up()?;
         let read = Read::since(after, limit, bytes_max);
         match self.tail.since(after, Most { entries: limit, bytes: bytes_max }) {
             Some(found) if found.stopped && found.spans.is_empty() => Err(read.too_large(0, after + 1)),
@@ -205,7 +205,7 @@ impl Shared {
     }
 
     fn read(&self, read: &Read<'_>) -> Result<Entries> {
-        self.store().refresh()?;
+        self.store().catch_up()?;
         match self.tail.since(read.since.max(read.query.above()), ALL) {
             Some(found) => join(read, None, found),
             None => self.joined(read),
@@ -230,7 +230,7 @@ impl Shared {
                 return Err(call::waited_for("what is new came faster than it could be read", "try again"));
             }
             tries += 1;
-            self.store().refresh()?;
+            self.store().catch_up()?;
         }
     }
 
@@ -289,7 +289,7 @@ impl Shared {
 
     /// How many entries there are.
     pub fn count(&self) -> Result<i64> {
-        self.store().refresh()?;
+        self.store().catch_up()?;
         let last = self.tail.last();
         let (stored, through) = self.store().count()?;
         // Nothing is missing among those that are not stored yet.
@@ -298,7 +298,7 @@ impl Shared {
 
     /// The ids at both ends.
     pub fn ends(&self) -> Result<Ends> {
-        self.store().refresh()?;
+        self.store().catch_up()?;
         let Ends { first, last } = self.store().ends()?;
         let newest = self.tail.last();
         let first = if first == 0 && newest > last { last + 1 } else { first };

@@ -69,6 +69,11 @@ impl Tail {
         self.last.load(Ordering::Acquire)
     }
 
+    /// The id that all entries above are here; [`i64::MAX`]: nothing is known at this moment.
+    pub fn after(&self) -> i64 {
+        self.read().after
+    }
+
     /// All entries above this id and up to `through`, as far as they may be seen; `None` where some
     /// of them are not here. The bytes and number of what is given are bounded by `most`.
     pub fn since(&self, after: i64, most: Most) -> Option<Found> {

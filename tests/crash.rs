@@ -260,7 +260,8 @@ fn no_acknowledged_entry_is_lost_when_a_process_is_killed() {
 #[test]
 fn an_unfinished_commit_is_told_from_a_finished_one() {
     let place = Place::new();
-    let ledger = place.open(&[]);
+    // Each append is a transaction in the WAL.
+    let ledger = place.open(&[("commit", "sqlite")]);
     let wal = place.path("ledger.db-wal");
     let mut finished = fs::read(&wal).unwrap();
     for i in 0..20 {

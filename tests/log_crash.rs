@@ -74,7 +74,8 @@ fn check_whole(entries: &Entries, first: i64) -> Vec<(i64, Batch)> {
 }
 
 fn open(path: &str) -> Ledger {
-    Ledger::open(&config(path, &[("commit", "log"), ("log_bytes", LOG_BYTES)])).unwrap()
+    // How it commits is what the file says.
+    Ledger::open(&config(path, &[("log_bytes", LOG_BYTES)])).unwrap()
 }
 
 /// What a process does until it is killed, on its parameter `ROLE`.
@@ -293,12 +294,17 @@ fn die_at(role: &str, points: &[Option<&str>], others: usize) {
     let mut random = Random::new();
     for point in points {
         let mut there = 0;
-        let mut place = Place::new();
+        let fresh = || {
+            let place = Place::new();
+            place.open(&[("commit", "log"), ("log_bytes", LOG_BYTES)]).close().unwrap();
+            place
+        };
+        let mut place = fresh();
         let known = Mutex::new(HashMap::new());
         let rounds = rounds();
         for round in 0..rounds {
             if round % 5 == 0 {
-                place = Place::new();
+                place = fresh();
                 known.lock().unwrap().clear();
             }
             let name = round.to_string();

@@ -360,7 +360,8 @@ impl CommitLog {
         if first > self.drained() {
             return Err(self.damaged(first));
         }
-        reclaimed.store(first, Ordering::Relaxed);
+        // Released, so that who sees it sees also how far it is drained.
+        reclaimed.store(first, Ordering::Release);
         // Who sees a word that is written from now on sees this.
         fence(Ordering::Release);
         Ok(())

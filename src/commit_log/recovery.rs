@@ -55,7 +55,7 @@ impl CommitLog {
         }
         hooks::point("log.recover");
         match walk.pending {
-            Some((at, id)) if id == stored_id + 1 => {
+            Some((at, id)) if id - 1 == stored_id => {
                 // Nobody needs what the file has.
                 self.settle(at, at, walk.end, walk.last_id, identity);
             }
@@ -85,16 +85,15 @@ impl CommitLog {
     /// position alone.
     fn find(&self, reclaimed: u64, stored_id: i64) -> Result<Option<u64>> {
         let published = self.published();
+        let Some(next_id) = stored_id.checked_add(1) else { return Ok(None) };
         let mut scratch = Scratch::default();
         for at in (reclaimed..published).step_by(8) {
             // The id is the second word; a record is never divided at the end of the ring.
-            if self.to_the_end(at) <= 8
-                || self.map.load(self.place(at) + 8) != (stored_id + 1).cast_unsigned()
-            {
+            if self.to_the_end(at) <= 8 || self.map.load(self.place(at) + 8) != next_id.cast_unsigned() {
                 continue;
             }
             match self.read(at, &mut scratch) {
-                Ok(Found::Record(Record::Entry { fields, .. }, _)) if fields.id == stored_id + 1 => {
+                Ok(Found::Record(Record::Entry { fields, .. }, _)) if fields.id == next_id => {
                     return Ok(Some(at));
                 }
                 Err(error) if error.status() != Status::Corrupt => return Err(error),

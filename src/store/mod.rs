@@ -36,6 +36,9 @@ pub(crate) trait Feed {
     /// acknowledged before, in any process. The version of what memory knows then.
     fn refresh(&self) -> Result<Version>;
 
+    /// The same for those who need no version: nothing where there is no tail.
+    fn catch_up(&self) -> Result<()>;
+
     /// Whether there is a tail, which then knows all that is not stored yet.
     fn is_fed(&self) -> bool;
 }

@@ -114,11 +114,19 @@ static inline void check_error(const char *file, int line, const char *call,
 static inline simledger_config *config_from(const char *path, va_list keys) {
     simledger_config *config = simledger_config_new();
     CHECK_OK(simledger_config_set(config, "path", 4, path, NUL_TERMINATED, &error));
+    /* How ledgers in files commit where a test does not say, nor leaves the file to other programs. */
+    const char *commit = getenv("SIMLEDGER_TEST_COMMIT");
+    if (strcmp(path, ":memory:") == 0)
+        commit = NULL;
     const char *key;
     while ((key = va_arg(keys, const char *)) != NULL) {
         const char *value = va_arg(keys, const char *);
+        if (strcmp(key, "commit") == 0 || strcmp(key, "guards") == 0)
+            commit = NULL;
         CHECK_OK(simledger_config_set(config, key, NUL_TERMINATED, value, NUL_TERMINATED, &error));
     }
+    if (commit != NULL)
+        CHECK_OK(simledger_config_set(config, "commit", 6, commit, NUL_TERMINATED, &error));
     return config;
 }
 

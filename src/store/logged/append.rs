@@ -20,9 +20,6 @@ use crate::store::sqlite::{Questions, conflict, duplicate, full};
 use crate::store::{Appended, Batch, OnDuplicate};
 use crate::utc;
 
-/// An entry that is not found so often is gone, whoever deleted it.
-const MISSES_MAX: u32 = 50;
-
 /// Decoding that is done before one's turn and not in it, in bytes.
 const BEHIND_MAX: u64 = 64 << 10;
 
@@ -39,8 +36,6 @@ struct Facts {
     repeated: Option<usize>,
     /// Ids of entries that were like one of the batch, and are gone by a cleanup.
     gone: Vec<i64>,
-    /// How often one of those was not found.
-    misses: u32,
 }
 
 /// What is to be done with a batch.
@@ -283,17 +278,25 @@ impl Logged {
         first_id: i64,
         facts: &mut Facts,
     ) -> Result<()> {
-        let mut there = self.tail.get(id);
-        if there.is_none() {
-            there = self.sqlite.get(id)?;
-        }
-        let Some(there) = there else {
-            // Unless a cleanup took it, it is only on its way from memory to the file, or back.
-            facts.misses += 1;
-            if id <= self.log()?.removed_id() || facts.misses > MISSES_MAX || !call::pause(facts.misses) {
-                facts.gone.push(id);
+        let there = loop {
+            self.refresh()?;
+            // All above this id is in memory, if it is anywhere.
+            let after = self.tail.after();
+            if let Some(there) = self.tail.get(id) {
+                break there;
             }
-            return self.refresh().map(drop);
+            if id <= after && after != i64::MAX {
+                if let Some(there) = self.sqlite.get(id)? {
+                    break there;
+                }
+                // A cleanup took it, or another program.
+                facts.gone.push(id);
+                return Ok(());
+            }
+            // Memory is beginning anew.
+            if !call::pause(0) {
+                return Err(call::waited_for("memory was being filled anew", "try again"));
+            }
         };
         let (entry, there) = (&batch.entries[index], there.as_ref());
         let is_equal = batch.on_duplicate == OnDuplicate::IgnoreEqual

@@ -95,6 +95,11 @@ impl super::Feed for LedgerStore {
         }
     }
 
+    #[inline]
+    fn catch_up(&self) -> Result<()> {
+        self.logged.as_ref().map_or(Ok(()), |logged| logged.refresh().map(drop))
+    }
+
     fn is_fed(&self) -> bool {
         self.logged.as_ref().is_some_and(|logged| logged.log.get().is_some())
     }

@@ -227,7 +227,12 @@ impl Logged {
             return Ok(());
         }
         // Where there are more nodes, each is asked for at its first entry.
-        if let Some((as_of, nodes)) = self.sqlite.nodes(NODES_MAX)? {
+        let nodes = match self.sqlite.nodes(NODES_MAX) {
+            // A damaged index must not keep the ledger from being opened: how else is it built anew?
+            Err(error) if error.status() == Status::Corrupt => None,
+            nodes => nodes?,
+        };
+        if let Some((as_of, nodes)) = nodes {
             let mut feeding = self.feeding();
             if as_of >= feeding.seen.floor() {
                 feeding.seen.learn_all(nodes);
