@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::config::{Key, Scope, Settings};
 use crate::error::{Error, Result, Status};
+use crate::gate::Locked;
 use crate::registry::Tenancy;
 use crate::retention::Retention;
 use crate::shared::Shared;
@@ -22,7 +23,8 @@ pub(crate) struct Engine {
 impl Engine {
     /// Opens the ledger at `place`, or a new one in memory.
     pub fn open(place: Option<Place>, mut settings: Settings, tenancy: Option<Tenancy>) -> Result<Engine> {
-        let shared = Arc::new(Shared::open(place, &mut settings)?);
+        let gate = tenancy.as_ref().map_or_else(|| Arc::new(Locked::new(())), Tenancy::gate);
+        let shared = Arc::new(Shared::open(place, &mut settings, gate)?);
         let engine = Engine { retention: Mutex::new(None), shared, settings: Mutex::new(settings), tenancy };
         engine.follow_retention(&engine.settings())?;
         Ok(engine)

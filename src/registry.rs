@@ -26,6 +26,8 @@ struct Registry {
 struct Slot {
     /// Locked while an engine is being opened.
     engines: Locked<Engines>,
+    /// For the commit log: see [`Tenancy::gate`].
+    gate: Arc<Locked<()>>,
 }
 
 /// A file may be read through an engine that cannot write, but never written through two.
@@ -48,6 +50,11 @@ impl Tenancy {
     /// Runs `work` while no handle of the file can be opened.
     pub fn undisturbed<T>(&self, work: impl FnOnce() -> T) -> Option<T> {
         self.0.engines.with(|_| work())
+    }
+
+    /// A lock that all engines of the file in this process have in common.
+    pub fn gate(&self) -> Arc<Locked<()>> {
+        Arc::clone(&self.0.gate)
     }
 
     /// Whether no other engine of this process has the file, or is about to.
@@ -133,7 +140,8 @@ fn missing(path: &str, why: &str) -> Error {
 /// The place of a file's engines.
 fn slot(id: FileId) -> Arc<Slot> {
     with_registry(|registry| {
-        let new = || Arc::new(Slot { engines: Locked::new(Engines::default()) });
+        let new =
+            || Arc::new(Slot { gate: Arc::new(Locked::new(())), engines: Locked::new(Engines::default()) });
         Arc::clone(registry.slots.entry(id).or_insert_with(new))
     })
 }

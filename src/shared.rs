@@ -12,6 +12,7 @@ use crate::chunk::Entry;
 use crate::config::Settings;
 use crate::entries::Entries;
 use crate::error::{Result, Status};
+use crate::gate::Locked;
 use crate::join::join;
 use crate::logging::Level;
 use crate::metrics::{Gauge, Metrics};
@@ -73,7 +74,8 @@ impl Stage {
 
 impl Shared {
     /// Opens the ledger at `place`, or a new one in memory. `settings` becomes what is so.
-    pub fn open(place: Option<Place>, settings: &mut Settings) -> Result<Shared> {
+    /// `gate`: what all that have the file open in this process have in common.
+    pub fn open(place: Option<Place>, settings: &mut Settings, gate: Arc<Locked<()>>) -> Result<Shared> {
         let metrics = Arc::new(Metrics::default());
         let tail = Tail::new(settings.integer("tail_bytes_max"));
         let notices = Arc::<Notices>::default();
@@ -82,6 +84,7 @@ impl Shared {
             metrics: Arc::clone(&metrics),
             tail: Arc::clone(&tail),
             notices: Arc::new(move |lines| put.put(lines)),
+            gate,
         };
         let store = logged::open(place, settings, opening)?;
         let ttl = settings.seconds("cache_ttl");
@@ -153,11 +156,20 @@ impl Shared {
 
     /// Writes all of the batch or nothing.
     pub fn append(&self, batch: &Batch<'_>) -> Result<Appended> {
+        let mut tries = 0;
         let appended = loop {
             let stage = self.first.last();
             match stage.store.append(batch) {
-                // The ledger commits in another way since a moment ago.
-                Err(error) if error.status() == Status::Closed && stage.next.get().is_some() => {}
+                // The ledger commits in another way since a moment ago, or from the next moment on.
+                Err(error) if error.status() == Status::Closed => {
+                    if stage.next.get().is_none() {
+                        if !call::pause(tries) {
+                            let what = "another thread was changing how the ledger commits";
+                            return Err(call::waited_for(what, "try again"));
+                        }
+                        tries += 1;
+                    }
+                }
                 appended => break appended?,
             }
         };
@@ -202,16 +214,22 @@ impl Shared {
 
     /// Older entries from the storage, and behind them what only the tail has.
     fn joined(&self, read: &Read<'_>) -> Result<Entries> {
+        let mut tries = 0;
         loop {
-            let stored = self.store().read(read)?;
-            if !self.store().is_fed() || (!stored.complete && read.overflow == Overflow::Stop) {
+            // One storage for both: it may be another one by then, whose file has more.
+            let store = self.store();
+            let stored = store.read(read)?;
+            if !store.is_fed() || (!stored.complete && read.overflow == Overflow::Stop) {
                 return Ok(stored.entries);
             }
             if let Some(found) = self.tail.since(stored.through, ALL) {
                 return join(read, Some(stored.entries), found);
             }
             // Meanwhile more was stored, and let go of in memory.
-            call::check()?;
+            if !call::pause(tries) {
+                return Err(call::waited_for("what is new came faster than it could be read", "try again"));
+            }
+            tries += 1;
             self.store().refresh()?;
         }
     }
@@ -224,17 +242,23 @@ impl Shared {
     /// The entry with this id.
     pub fn get(&self, id: i64) -> Result<Option<Entry>> {
         let Metrics { entry_cache_hits, entry_cache_misses, .. } = &*self.metrics;
-        let version = self.store().refresh()?.removed;
+        let store = self.store();
+        let version = store.refresh()?.removed;
         let kept = self.tail.get(id).or_else(|| self.entries.get(&id, version));
         if kept.is_some() {
             entry_cache_hits.add(1);
             return Ok(kept);
         }
         entry_cache_misses.add(1);
-        let mut entry = self.store().get(id)?;
-        if entry.is_none() && self.store().is_fed() {
-            // Between the two looks it may have been let go of in memory, being stored.
+        let mut entry = store.get(id)?;
+        if entry.is_none() && store.is_fed() {
+            // Between the two looks it may have been let go of in memory, being stored, or come back there.
+            store.refresh()?;
             entry = self.tail.get(id);
+            if entry.is_none() && id <= self.tail.last() {
+                // Or memory has nothing any more, since the ledger commits in another way.
+                entry = self.store().get(id)?;
+            }
         }
         if let Some(entry) = &entry
             && entry.as_ref().bytes() <= KEPT_BYTES_MAX

@@ -196,9 +196,12 @@ fn every_key_has_a_description_and_a_default_that_holds() {
     let ledger = place.open(&[]);
     for key in KEYS {
         assert!(key.doc.ends_with('.') && !key.range().is_empty(), "{}", key.name);
-        if key.name != "path" {
-            assert_eq!(ledger.option(key.name).unwrap(), key.default, "{}", key.name);
-        }
+        let default = match key.name {
+            "path" => continue,
+            "commit" => std::env::var("LEDGER_TEST_COMMIT").unwrap_or(key.default.to_string()),
+            _ => key.default.to_string(),
+        };
+        assert_eq!(ledger.option(key.name).unwrap(), default, "{}", key.name);
     }
     assert!(ledger.option("path").unwrap().ends_with("ledger.db"));
     for error in [ledger.option("time_out").unwrap_err(), ledger.set_option("time_out", "1").unwrap_err()] {
@@ -326,8 +329,14 @@ fn ids_that_only_sqlite_remembers_are_not_used_again_after_a_change() {
 
 #[test]
 fn what_other_programs_added_to_the_table_survives_a_change() {
+    for commit in ["sqlite", "log"] {
+        what_they_added_survives(commit);
+    }
+}
+
+fn what_they_added_survives(commit: &str) {
     let place = Place::new();
-    let ledger = place.open(&[]);
+    let ledger = place.open(&[("commit", commit)]);
     ledger.append_json(&entry(1.0, "n")).unwrap();
     place
         .sqlite()
@@ -352,10 +361,14 @@ fn what_other_programs_added_to_the_table_survives_a_change() {
     let other = place.sqlite();
     let node: String = other.query_row("SELECT node_id FROM theirs", [], |row| row.get(0)).unwrap();
     assert_eq!(node, "n");
-    other
-        .execute("INSERT INTO ledger (timestamp, node_id, features, confidence) VALUES (2, 'n', '{}', 1)", [])
-        .unwrap();
-    assert_eq!(other.query_row("SELECT id FROM their_log", [], |row| row.get::<_, i64>(0)).unwrap(), 2);
+    let insert = "INSERT INTO ledger (timestamp, node_id, features, confidence) VALUES (2, 'n', '{}', 1)";
+    if commit == "log" {
+        let refused = other.execute(insert, []).unwrap_err().to_string();
+        assert!(refused.contains("commit = sqlite"), "{refused}");
+    } else {
+        other.execute(insert, []).unwrap();
+        assert_eq!(other.query_row("SELECT id FROM their_log", [], |row| row.get::<_, i64>(0)).unwrap(), 2);
+    }
     ledger.set_option("unique", "timestamp_node_id").unwrap();
     assert_eq!(schema(), before);
 }
@@ -422,7 +435,7 @@ fn a_handle_that_may_only_read_cannot_let_entries_be_deleted() {
 #[test]
 fn few_retries_are_waits_of_the_delay_and_not_moments() {
     let place = Place::new();
-    let ledger = place.open(&[("retry_attempts", "3"), ("retry_delay", "0.02")]);
+    let ledger = place.open(&[("retry_attempts", "3"), ("retry_delay", "0.02"), ("commit", "sqlite")]);
     let other = place.sqlite();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let error = ledger.append_json(&entry(1.0, "n")).unwrap_err();

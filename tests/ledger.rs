@@ -424,11 +424,13 @@ fn caches_answer_what_they_know_and_never_what_has_changed() {
             assert!(ledger.get_by_id(2).unwrap().is_some());
             assert_eq!(ledger.read_by_node("n", 2).unwrap().len(), 2);
         }
-        assert_eq!((number("entry_cache_hits"), number("entry_cache_misses")), (2, 1));
+        // The newest are in memory from the beginning where there is a commit log.
+        let misses = if ledger.option("commit").unwrap() == "log" { 0 } else { 1 };
+        assert_eq!((number("entry_cache_hits"), number("entry_cache_misses")), (3 - misses, misses));
         assert_eq!((number("query_cache_hits"), number("query_cache_misses")), (2, 1));
         ledger.invalidate_caches().unwrap();
         assert!(ledger.get_by_id(2).unwrap().is_some());
-        assert_eq!(number("entry_cache_misses"), 2);
+        assert_eq!(number("entry_cache_misses"), 2 * misses);
         ledger.cleanup_before_id(3).unwrap();
         assert!(ledger.get_by_id(2).unwrap().is_none());
         assert_eq!(ledger.read_by_node("n", 2).unwrap().len(), 1);
@@ -523,7 +525,8 @@ fn the_log_hears_of_opening_and_of_what_is_wrong_and_may_call_the_ledger() {
     let place = Place::new();
     let lines = Arc::new(Mutex::new(Vec::new()));
     let ledger: Arc<Mutex<Option<Ledger>>> = Arc::default();
-    let mut config = Config::with_path(&place.file("ledger.db")).unwrap();
+    // With a row of another program.
+    let mut config = config(&place.file("ledger.db"), &[("commit", "sqlite")]);
     let (heard, inner) = (Arc::clone(&lines), Arc::clone(&ledger));
     let receive = move |level: Level, line: &str| {
         heard.lock().unwrap().push((level, line.to_string()));
@@ -592,6 +595,7 @@ fn reading_without_a_descriptor_to_spare() {
     let place = Place::new();
     let ledger = place.open(&[]);
     fill(&ledger, 1);
+    ledger.release_connections().unwrap();
     let mut taken = Vec::new();
     while let Ok(file) = std::fs::File::open("/dev/null") {
         taken.push(file);

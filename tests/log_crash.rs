@@ -200,7 +200,9 @@ impl Round<'_> {
             }
             Process::start("works_until_it_is_killed", &parameters)
         };
-        let times = random.below(if self.role == "worker" { 60 } else { 4 });
+        // Some of them come seldom.
+        let is_frequent = self.role == "worker" && self.point.is_some_and(|point| !point.contains("commit"));
+        let times = random.below(if is_frequent { 60 } else { 4 });
         let kill = self.point.map(|point| format!("{point}:{times}"));
         let mut others: Vec<Process> =
             (0..self.others).map(|i| start("worker", &format!("{}o{i}", self.name), None)).collect();

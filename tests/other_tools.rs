@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{Place, SEED, config, entry, ids, integrity, metric};
+use common::{Place, SEED, config, entry, ids, integrity, metric, wait_until};
 use rusqlite::Connection;
 use simledger::{Ledger, Level, NO_LIMIT, Status};
 
@@ -241,7 +241,7 @@ fn an_emptied_retention_table_lets_nothing_be_deleted() {
 fn without_uniqueness_the_guards_let_duplicates_in_and_nothing_else() {
     let place = Place::new();
     let path = place.file("ledger.db");
-    let ledger = with_entries(&place, &[("unique", "none")]);
+    let ledger = with_entries(&place, &[("unique", "none"), ("commit", "sqlite")]);
     let before = rows(&path);
     let again = format!("{INSERT} (5, 'n', '[]', 1)");
     let replace = again.replace("INSERT", "INSERT OR REPLACE");
@@ -258,7 +258,7 @@ fn a_plain_insert_of_another_program_is_an_entry_like_any_other() {
     for program in PROGRAMS {
         let place = Place::new();
         let path = place.file("ledger.db");
-        let ledger = with_entries(&place, &[]);
+        let ledger = with_entries(&place, &[("commit", "sqlite")]);
         assert!(ledger.get_by_id(9).unwrap().is_none());
         assert_eq!(ids(&ledger.read_by_node("python", 9).unwrap()), [0; 0]);
         let insert = format!("{INSERT} (12.5, 'python', '[{{\"packet_size\": 500}}]', 0.85)");
@@ -339,7 +339,7 @@ fn rows_that_are_no_valid_entries_are_skipped_counted_and_logged() {
         let place = Place::new();
         let lines = Arc::new(Mutex::new(Vec::new()));
         let receiver = Arc::clone(&lines);
-        let mut config = config(&place.file("ledger.db"), &[]);
+        let mut config = config(&place.file("ledger.db"), &[("commit", "sqlite")]);
         config.set_log(
             Level::Warn,
             Arc::new(move |level, line| receiver.lock().unwrap().push((level, line.to_string()))),
@@ -400,7 +400,7 @@ fn rows_that_are_no_valid_entries_are_skipped_counted_and_logged() {
 #[test]
 fn a_page_of_bad_rows_alone_does_not_hold_a_poller() {
     let place = Place::new();
-    let ledger = place.open(&[]);
+    let ledger = place.open(&[("commit", "sqlite")]);
     let sqlite = place.sqlite();
     for i in 0..50 {
         sqlite.execute_batch(&format!("{INSERT} ({i}, 'n', 'bad', 0.5)")).unwrap();
@@ -441,7 +441,7 @@ fn a_sequence_that_was_turned_back_leads_to_no_second_use_of_an_id() {
 #[test]
 fn a_sequence_that_is_no_number_is_corrupt() {
     let place = Place::new();
-    let ledger = with_entries(&place, &[]);
+    let ledger = with_entries(&place, &[("commit", "sqlite")]);
     place.sqlite().execute_batch("UPDATE sqlite_sequence SET seq = 'many'").unwrap();
     let error = ledger.append_json(&entry(9.0, "n")).unwrap_err();
     assert_eq!(error.status(), Status::Corrupt, "{error}");
@@ -451,7 +451,7 @@ fn a_sequence_that_is_no_number_is_corrupt() {
 #[test]
 fn a_retention_mark_that_is_no_number_is_corrupt() {
     let place = Place::new();
-    let ledger = with_entries(&place, &[]);
+    let ledger = with_entries(&place, &[("commit", "sqlite")]);
     let sql = "PRAGMA ignore_check_constraints = ON; UPDATE simledger_retention SET deleted_through = 'all'";
     place.sqlite().execute_batch(sql).unwrap();
     assert_eq!(ledger.append_json(&entry(9.0, "n")).unwrap_err().status(), Status::Corrupt);
@@ -576,7 +576,8 @@ fn a_file_of_the_python_module_is_upgraded_in_one_transaction() {
     let ledger = place.open(&[]);
     assert_eq!(commits(&path), 1);
     ledger.append_json(&entry(2000.0, "n")).unwrap();
-    assert_eq!(commits(&path), 2, "that is how they are counted");
+    // That is how they are counted; with a commit log it is soon.
+    wait_until(|| commits(&path) == 2);
 }
 
 #[cfg(feature = "test-hooks")]
@@ -861,6 +862,11 @@ fn a_path_that_is_taken_by_a_new_file_opens_the_new_one_beside_the_old_handle() 
     old.append_json(&entry(1.0, "old")).unwrap();
     for name in ["ledger.db", "ledger.db-wal", "ledger.db-shm"] {
         fs::rename(place.path(name), place.path(&name.replace("ledger", "away"))).unwrap();
+    }
+    if place.path("ledger.db-log").exists() {
+        let left = place.try_open(&[]).err().expect("the log that was left belongs to the old file");
+        assert_eq!((left.status(), left.field()), (Status::Incompatible, "path"), "{left}");
+        fs::rename(place.path("ledger.db-log"), place.path("away.db-log")).unwrap();
     }
     let new = place.open(&[]);
     assert_eq!(new.count().unwrap(), 0);

@@ -534,7 +534,7 @@ fn of_processes_that_create_a_file_differently_one_wins() {
 #[test]
 fn a_lock_that_another_process_holds_is_busy_after_the_timeout() {
     let place = Place::new();
-    let ledger = place.open(&[("timeout", "0.2")]);
+    let ledger = place.open(&[("timeout", "0.2"), ("commit", "sqlite")]);
     let at_once = place.open(&[("timeout", "0")]);
     let patient = place.open(&[("timeout", "60")]);
     assert_eq!(ledger.append_json(&entry(0.0, "n")).unwrap(), 1);
@@ -607,7 +607,7 @@ fn a_full_pool_is_busy_after_the_timeout_and_never_a_hang() {
     const TIMEOUT: Duration = Duration::from_millis(50);
     let place = Place::new();
     // With a rollback journal a foreign exclusive lock makes a reader wait, its connection in hand.
-    let keys = [("journal_mode", "DELETE"), ("max_connections", "1")];
+    let keys = [("journal_mode", "DELETE"), ("max_connections", "1"), ("commit", "sqlite")];
     let patient = place.open(&[&keys[..], &[("timeout", "60")]].concat());
     let hasty = place.open(&[&keys[..], &[("timeout", "0.05")]].concat());
     hasty.append_json(&entry(0.0, "n")).unwrap();

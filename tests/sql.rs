@@ -223,7 +223,7 @@ fn a_call_that_waits_for_others_is_woken_by_its_interruption_and_they_go_on() {
     std::thread::scope(|scope| {
         let running = scope.spawn(|| others.sql(ENDLESS, None, 1).unwrap_err());
         wait_until(|| metric(&ledger, "connections_out") == 1.0);
-        let waiting = scope.spawn(|| ledger.read_all().unwrap_err());
+        let waiting = scope.spawn(|| ledger.count().unwrap_err());
         wait_until(|| metric(&ledger, "connections_awaited") == 1.0);
         ledger.interrupt().unwrap();
         assert_eq!(waiting.join().unwrap().status(), Status::Interrupted);

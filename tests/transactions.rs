@@ -30,7 +30,8 @@ fn a_transaction_is_written_whole_with_ids_that_follow_one_another() {
 #[test]
 fn one_that_cannot_be_written_writes_nothing_and_can_be_committed_again() {
     let place = Place::new();
-    let ledger = place.open(&[]);
+    // Where another program has SQLite's lock, a transaction waits for it.
+    let ledger = place.open(&[("commit", "sqlite")]);
     ledger.append_json(&entry(5.0, "n")).unwrap();
     let mut transaction = ledger.transaction();
     for second in 0..10 {

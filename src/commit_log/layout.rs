@@ -23,6 +23,8 @@
 //! | 160..168 | the last id that the ledger file has |
 //! | 168..176 | the largest id that a cleanup deleted, or is about to delete |
 //! | 176..184 | how often a cleanup deleted something, or was about to |
+//! | 184..192 | 1: a batch is being written straight into the ledger file, and its note is not here yet |
+//! | 192..200 | 1: somebody opened the log at FULL, so that folds must be synced |
 //!
 //! Positions count bytes since the log was made and never go back; a position modulo the size of the
 //! ring is a place in it. They and the lengths of records can be divided by 8.
@@ -64,6 +66,12 @@ pub(super) const AT_LAST_ID: usize = 152;
 pub(super) const AT_STORED_ID: usize = 160;
 pub(super) const AT_REMOVED_ID: usize = 168;
 pub(super) const AT_REMOVALS: usize = 176;
+pub(super) const AT_STRAIGHT: usize = 184;
+pub(super) const AT_DURABLE: usize = 192;
+
+/// Positions and ids above these are no real ones.
+pub(super) const POSITION_MAX: u64 = 1 << 62;
+pub(super) const ID_MAX: i64 = i64::MAX - 1;
 
 /// Bytes of a record before its strings.
 pub(super) const RECORD_HEADER: usize = 48;

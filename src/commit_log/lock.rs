@@ -3,7 +3,7 @@
 //! One word in the shared page: who has it, and whether somebody waits. A process is named by its
 //! incarnation, a number that is given once in the life of a log and kept alive by a lock on a byte of
 //! the ledger file, which the kernel gives up when the process dies. Who waits for a holder that is
-//! dead takes over, and is told so. Nothing of this trusts what else is in the page, as the list of a
+//! dead takes over. Nothing of this trusts what else is in the page, as the list of a
 //! robust mutex of POSIX would, nor that both processes have the same C library or see the same
 //! process ids.
 //!
@@ -52,25 +52,17 @@ pub(super) fn bytes_of_all() -> Range<u64> {
     ALIVE..ALIVE + u64::from(INCARNATION_MAX) + 1
 }
 
-/// How the lock was got.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Got {
-    Free,
-    /// Its holder died with it.
-    FromTheDead,
-}
-
-/// Takes the lock for an incarnation. `None` if the time budget of the call ends first.
+/// Takes the lock for an incarnation; false if the time budget of the call ends first.
 #[inline]
-pub(super) fn take(word: &AtomicU32, me: u32, files: &FileLocks) -> Option<Got> {
+pub(super) fn take(word: &AtomicU32, me: u32, files: &FileLocks) -> bool {
     if word.compare_exchange(0, me, Ordering::Acquire, Ordering::Relaxed).is_ok() {
-        return Some(Got::Free);
+        return true;
     }
     take_slowly(word, me, files)
 }
 
 #[cold]
-fn take_slowly(word: &AtomicU32, me: u32, files: &FileLocks) -> Option<Got> {
+fn take_slowly(word: &AtomicU32, me: u32, files: &FileLocks) -> bool {
     let mut began = None::<Instant>;
     let mut spins = 0;
     let mut had_slept = false;
@@ -81,7 +73,7 @@ fn take_slowly(word: &AtomicU32, me: u32, files: &FileLocks) -> Option<Got> {
             // Others may sleep: who has slept cannot know, and wakes one in vain at worst.
             let mine = me | if had_slept { WAITED_FOR } else { seen & WAITED_FOR };
             if word.compare_exchange_weak(seen, mine, Ordering::Acquire, Ordering::Relaxed).is_ok() {
-                return Some(Got::Free);
+                return true;
             }
             continue;
         }
@@ -93,7 +85,7 @@ fn take_slowly(word: &AtomicU32, me: u32, files: &FileLocks) -> Option<Got> {
         began.get_or_insert_with(Instant::now);
         let left = call::remaining();
         if left.is_zero() {
-            return None;
+            return false;
         }
         let waited_for = seen | WAITED_FOR | if is_urgent { URGENT } else { 0 };
         if seen != waited_for
@@ -101,14 +93,12 @@ fn take_slowly(word: &AtomicU32, me: u32, files: &FileLocks) -> Option<Got> {
         {
             continue;
         }
-        let slept = Instant::now();
         let nap = if is_urgent { LOOK } else { PATIENCE };
         futex::wait(word, waited_for, left.min(nap));
         had_slept = true;
         let holder = waited_for & HOLDER;
         if holder != 0
             && holder != me
-            && slept.elapsed() >= PATIENCE
             && began.is_some_and(|began| began.elapsed() >= LOOK)
             && word.load(Ordering::Relaxed) & HOLDER == holder
             && is_dead(holder, files)
@@ -119,7 +109,7 @@ fn take_slowly(word: &AtomicU32, me: u32, files: &FileLocks) -> Option<Got> {
             if now & HOLDER == holder
                 && word.compare_exchange(now, me | WAITED_FOR, Ordering::Acquire, Ordering::Relaxed).is_ok()
             {
-                return Some(Got::FromTheDead);
+                return true;
             }
         }
     }

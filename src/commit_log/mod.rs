@@ -87,6 +87,22 @@ impl CommitLog {
         self.published().saturating_sub(drained)
     }
 
+    /// Whether there is room for so many bytes, as it looks at this moment.
+    pub fn looks_roomy(&self, bytes: u64) -> bool {
+        self.capacity.saturating_sub(self.pending()) >= bytes
+    }
+
+    /// Whether folds must be synced, since somebody counts on it.
+    pub fn is_durable(&self) -> bool {
+        self.map.load(AT_DURABLE) != 0
+    }
+
+    /// Whether a batch was being written straight into the ledger file by somebody who did not come to
+    /// say so.
+    pub fn was_left_straight(&self) -> bool {
+        self.map.load(AT_STRAIGHT) != 0
+    }
+
     /// Where the log is.
     pub fn path(&self) -> &Path {
         &self.path
@@ -113,7 +129,7 @@ impl CommitLog {
         }
         // What is below 4 GiB is a size.
         self.map.read(self.place(at), scratch.room(len as usize));
-        if self.is_reclaimed(position) {
+        if self.is_reclaimed(position)? {
             return Ok(Found::Reclaimed);
         }
         match scratch.parse(at) {
@@ -123,15 +139,21 @@ impl CommitLog {
     }
 
     /// Whether what was read at this position may have been overwritten while it was read.
-    fn is_reclaimed(&self, position: u64) -> bool {
+    fn is_reclaimed(&self, position: u64) -> Result<bool> {
         // Pairs with the fence in `reclaim`: who saw a word of the new record sees that the old one
         // was given up.
         fence(Ordering::Acquire);
-        self.map.load(AT_RECLAIMED) > position
+        let is_reclaimed = self.map.load(AT_RECLAIMED) > position;
+        // Nothing is given up that is not drained, so that who begins anew there finds something else.
+        if is_reclaimed && self.drained() <= position {
+            Err(self.damaged(position))
+        } else {
+            Ok(is_reclaimed)
+        }
     }
 
     fn not_a_record(&self, position: u64) -> Result<Found<'static>> {
-        if self.is_reclaimed(position) { Ok(Found::Reclaimed) } else { Err(self.damaged(position)) }
+        if self.is_reclaimed(position)? { Ok(Found::Reclaimed) } else { Err(self.damaged(position)) }
     }
 
     fn damaged(&self, position: u64) -> Error {
@@ -147,13 +169,12 @@ impl CommitLog {
     #[inline]
     pub fn turn(&self) -> Result<Turn<'_>> {
         debug_assert!(self.incarnation != 0);
-        let got = lock::take(self.map.half(AT_LOCK), self.incarnation, &self.locks);
-        let got = got.ok_or_else(|| {
-            call::waited_for("other processes or threads were appending", "append in batches")
-        })?;
+        if !lock::take(self.map.half(AT_LOCK), self.incarnation, &self.locks) {
+            return Err(call::waited_for("other processes or threads were appending", "append in batches"));
+        }
         // Whatever happened before a holder died in the middle of an append, what is not published
         // does not exist.
-        let turn = Turn { log: self, end: self.published(), was_left: got == lock::Got::FromTheDead };
+        let turn = Turn { log: self, end: self.published() };
         hooks::point("log.locked");
         Ok(turn)
     }
@@ -216,6 +237,11 @@ impl CommitLog {
         self.map.file().sync_data().map_err(|error| self.io(&error))
     }
 
+    /// The error of whoever waited for a sync that failed.
+    pub fn not_synced(&self) -> Error {
+        self.io(&std::io::Error::other("an earlier sync failed"))
+    }
+
     fn io(&self, error: &std::io::Error) -> Error {
         open::io(&self.path, error)
     }
@@ -241,18 +267,19 @@ pub(crate) struct Turn<'a> {
     log: &'a CommitLog,
     /// Behind the last record that was put in; published up to it or not.
     end: u64,
-    was_left: bool,
 }
 
 impl Turn<'_> {
-    /// Whether the one before died in its turn.
-    pub fn was_left(&self) -> bool {
-        self.was_left
+    /// Says that a batch is going to be written straight into the ledger file, or that its note is in
+    /// the log. Whoever has his turn after one who did not come to that makes up for it.
+    pub fn set_straight(&self, is_straight: bool) {
+        self.log.word(AT_STRAIGHT).store(u64::from(is_straight), Ordering::Release);
     }
 
     /// Whether there is room for records of so many bytes in all, the largest of them so large.
     pub fn has_room(&self, bytes: u64, largest: u64) -> bool {
-        self.with_gap(bytes, largest) <= self.log.capacity - (self.end - self.log.drained())
+        let used = self.end.saturating_sub(self.log.drained());
+        self.with_gap(bytes, largest) <= self.log.capacity.saturating_sub(used)
     }
 
     /// What such records may take, with what is left unused at the end of the ring.
@@ -330,7 +357,9 @@ impl CommitLog {
             }
             first += len;
         }
-        debug_assert!(first <= self.drained());
+        if first > self.drained() {
+            return Err(self.damaged(first));
+        }
         reclaimed.store(first, Ordering::Relaxed);
         // Who sees a word that is written from now on sees this.
         fence(Ordering::Release);

@@ -68,7 +68,7 @@ impl CommitLog {
         };
         let is_empty = alone && is_unfinished(&file).map_err(failed)?;
         let map = if is_empty {
-            let made = make(&file, &path, identity, ring_bytes, durable);
+            let made = make(&file, identity, ring_bytes);
             match made.and_then(|bytes| Mapping::new(file, bytes, true)) {
                 Ok(map) => map,
                 Err(error) => {
@@ -85,6 +85,12 @@ impl CommitLog {
         let mut log = CommitLog::of(map, path, locks, identity)?;
         if alone && !is_empty {
             log.recover(identity)?;
+        }
+        if durable {
+            // Also the name of the file, and what others made who did not care.
+            log.map.file().sync_all().map_err(|error| log.io(&error))?;
+            sync_folder(&log.path).map_err(|error| log.io(&error))?;
+            log.word(AT_DURABLE).store(1, Ordering::Release);
         }
         log.join()?;
         Ok(Opened { log, alone })
@@ -103,7 +109,9 @@ impl CommitLog {
             return Ok(None);
         }
         let map = map(file, &path, false)?;
-        CommitLog::of(map, path, locks, identity).map(Some)
+        let log = CommitLog::of(map, path, locks, identity)?;
+        // What the machine left when it went down must be put in order first, by who can write.
+        Ok(if log.went_down() && !log.has_others() { None } else { Some(log) })
     }
 
     /// Whether there is a file where the log of a ledger is.
@@ -114,7 +122,10 @@ impl CommitLog {
     /// Takes the log away, when nobody has it open and nothing is in it that the ledger file has not.
     pub fn take_away(&self) -> Result<()> {
         hooks::point("log.take_away");
-        fs::remove_file(&self.path).map_err(|error| self.io(&error))
+        match fs::remove_file(&self.path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(self.io(&error)),
+            _ => Ok(()),
+        }
     }
 
     /// Whether another process has it open for writing.
@@ -135,9 +146,12 @@ impl CommitLog {
         }
         let log = CommitLog { map, path, capacity: fixed[2], locks, incarnation: 0 };
         let (reclaimed, drained, published) = (log.map.load(AT_RECLAIMED), log.drained(), log.published());
-        let is_sound = [reclaimed, drained, published].iter().all(|position| position.is_multiple_of(8));
+        let is_sound = |position: u64| position.is_multiple_of(8) && position < POSITION_MAX;
         // Of a log that is in use they may move between these looks, but only up.
-        if !is_sound || reclaimed > published || drained > log.published() {
+        if ![reclaimed, drained, published].into_iter().all(is_sound)
+            || reclaimed > drained
+            || drained > log.published()
+        {
             return Err(header_damaged(&log.path));
         }
         Ok(log)
@@ -184,7 +198,9 @@ impl CommitLog {
         set(AT_LAST_ID, last_id.cast_unsigned());
         set(AT_STORED_ID, stored.stored_id.cast_unsigned());
         set(AT_REMOVED_ID, stored.removed_id.cast_unsigned());
-        // Whoever had it or waited for it is no more.
+        set(AT_STRAIGHT, 0);
+        // Whoever had it or waited for it is no more, and no incarnation is alive.
+        self.map.half(AT_INCARNATIONS).store(0, Ordering::Relaxed);
         self.map.half(AT_LOCK).store(0, Ordering::Relaxed);
         self.map.half(AT_DRAINER).store(0, Ordering::Relaxed);
         let mut fixed = [0; FIXED_WORDS];
@@ -239,7 +255,7 @@ fn map(file: File, path: &Path, writable: bool) -> Result<Mapping> {
 }
 
 /// Fills a new log: its room, then its header, and last what makes it one. How large it is.
-fn make(file: &File, path: &Path, identity: &Identity, ring_bytes: u64, durable: bool) -> io::Result<usize> {
+fn make(file: &File, identity: &Identity, ring_bytes: u64) -> io::Result<usize> {
     let ring = ring_bytes.clamp(RING_MIN, RING_MAX).next_multiple_of(4096);
     let size = HEADER as u64 + ring;
     file.set_len(0)?;
@@ -253,6 +269,12 @@ fn make(file: &File, path: &Path, identity: &Identity, ring_bytes: u64, durable:
     fixed[3] = identity.stored_id.cast_unsigned();
     fixed[4..].copy_from_slice(&sys::boot_id());
     write_fixed(&map, &fixed);
+    // Not where an earlier log of the ledger was: positions label what caches keep.
+    let seconds = u64::try_from(sys::clock::coarse_seconds()).unwrap_or(0);
+    let begin = (seconds % (1 << 34) << 20) / ring * ring;
+    for at in [AT_PUBLISHED, AT_DRAINED, AT_RECLAIMED] {
+        map.write(at, &[begin]);
+    }
     for (at, id) in [
         (AT_LAST_ID, identity.stored_id),
         (AT_STORED_ID, identity.stored_id),
@@ -262,12 +284,11 @@ fn make(file: &File, path: &Path, identity: &Identity, ring_bytes: u64, durable:
     }
     fence(Ordering::Release);
     map.write(AT_MAGIC, &[MAGIC]);
-    if durable {
-        file.sync_all()?;
-        // The name of the file as well.
-        File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()?;
-    }
     Ok(bytes)
+}
+
+fn sync_folder(path: &Path) -> io::Result<()> {
+    File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()
 }
 
 fn open_file(path: &Path, writable: bool) -> io::Result<Option<File>> {

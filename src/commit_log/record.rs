@@ -1,6 +1,6 @@
 //! Records: entries on their way into the ring and out of it.
 
-use super::layout::{RECORD_HEADER, WRAP};
+use super::layout::{ID_MAX, RECORD_HEADER, WRAP};
 use crate::chunk::Fields;
 use crate::entry::NewEntry;
 
@@ -136,7 +136,11 @@ impl Scratch {
         let id = words[1].cast_signed();
         if flags == u64::from(ELSEWHERE) {
             let last = words[2].cast_signed();
-            return (last >= id).then_some(Record::Elsewhere { first: id, last });
+            let is_valid = id >= 1 && last >= id && last <= ID_MAX;
+            return is_valid.then_some(Record::Elsewhere { first: id, last });
+        }
+        if !(1..=ID_MAX).contains(&id) {
+            return None;
         }
         let strings = &bytes(words)[RECORD_HEADER..];
         let text =

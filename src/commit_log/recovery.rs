@@ -34,8 +34,16 @@ impl CommitLog {
         // What the ledger file had when this was written, it has still, unless it is an older copy of
         // itself or the machine went down: then the log may hold what was lost there.
         let is_behind = self.stored_id() > stored_id;
-        let walk = self.walk(if is_behind { reclaimed } else { drained }, stored_id)?;
         let went_down = self.went_down();
+        let begin = if went_down {
+            // The header may be older than what stands behind it.
+            self.find(reclaimed, stored_id)?.unwrap_or(published)
+        } else if is_behind {
+            reclaimed
+        } else {
+            drained
+        };
+        let walk = self.walk(begin, stored_id)?;
         if let Some(at) = walk.damage {
             if !went_down {
                 return Err(self.damaged(at).context(format!(
@@ -48,7 +56,8 @@ impl CommitLog {
         hooks::point("log.recover");
         match walk.pending {
             Some((at, id)) if id == stored_id + 1 => {
-                self.settle(reclaimed, at, walk.end, walk.last_id, identity);
+                // Nobody needs what the file has.
+                self.settle(at, at, walk.end, walk.last_id, identity);
             }
             Some((_, id)) if !went_down => {
                 let message = format!(
@@ -65,14 +74,38 @@ impl CommitLog {
                         "entries are lost, as synchronous_mode allows: the ledger file has none before them",
                     );
                 }
-                self.settle(walk.end, walk.end, walk.end, stored_id, identity);
+                let end = walk.end.max(published);
+                self.settle(end, end, end, stored_id, identity);
             }
         }
         Ok(())
     }
 
+    /// Looks in the whole ring for the record that follows what the file has. A record is valid at one
+    /// position alone.
+    fn find(&self, reclaimed: u64, stored_id: i64) -> Result<Option<u64>> {
+        let published = self.published();
+        let mut scratch = Scratch::default();
+        for at in (reclaimed..published).step_by(8) {
+            // The id is the second word; a record is never divided at the end of the ring.
+            if self.to_the_end(at) <= 8
+                || self.map.load(self.place(at) + 8) != (stored_id + 1).cast_unsigned()
+            {
+                continue;
+            }
+            match self.read(at, &mut scratch) {
+                Ok(Found::Record(Record::Entry { fields, .. }, _)) if fields.id == stored_id + 1 => {
+                    return Ok(Some(at));
+                }
+                Err(error) if error.status() != Status::Corrupt => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(None)
+    }
+
     /// Whether the machine was started anew since the log was written.
-    fn went_down(&self) -> bool {
+    pub(super) fn went_down(&self) -> bool {
         let mut fixed = [0; FIXED_WORDS];
         self.map.read(AT_FIXED, &mut fixed);
         let (then, now) = (&fixed[4..], sys::boot_id());
@@ -85,9 +118,16 @@ impl CommitLog {
         let mut walk = Walk { pending: None, end: from, last_id: stored_id, damage: None };
         let (mut at, mut previous, mut batch) = (from, None, None);
         let published = self.published();
-        while at < published {
+        // Whoever died before he published had put down the last id by then: what follows up to it is as
+        // good as published, and is there, should it be the position that is damaged.
+        let last_id = self.map.load(AT_LAST_ID).cast_signed();
+        let is_announced = |previous: Option<i64>, at: u64| {
+            previous.unwrap_or(stored_id) < last_id && at - from < self.capacity
+        };
+        while at < published || is_announced(previous, at) {
+            let limit = if at < published { published } else { from + self.capacity };
             let found = match self.read(at, &mut scratch) {
-                Ok(Found::Record(record, next)) if next <= published => Some((record, next)),
+                Ok(Found::Record(record, next)) if next <= limit => Some((record, next)),
                 Err(error) if error.status() != Status::Corrupt => return Err(error),
                 _ => None,
             };
@@ -100,7 +140,9 @@ impl CommitLog {
             let follows = |first: i64| previous.is_none_or(|previous| first == previous + 1);
             let ids = ids.filter(|(first, ..)| follows(*first) && !is_missing);
             let (Some((_, next)), Some((first, last, more))) = (found, ids) else {
-                walk.damage = Some(at);
+                if at < published {
+                    walk.damage = Some(at);
+                }
                 break;
             };
             previous = Some(last);

@@ -20,7 +20,7 @@ mod words;
 pub(crate) use backref::Backref;
 pub(crate) use boot::boot_id;
 pub(crate) use grow::Grow;
-pub(crate) use thread::spawn_quiet;
+pub(crate) use thread::{be_modest, spawn_quiet};
 pub(crate) use words::{bytes, bytes_mut};
 
 /// Ends this process as `kill -9` does: nothing is tidied up.

@@ -26,3 +26,15 @@ pub(crate) fn spawn_quiet(name: &str, body: impl FnOnce() + Send + 'static) -> i
     };
     Builder::new().name(name.to_string()).spawn(body)
 }
+
+/// Lets the other threads of the program go before the calling one where there are more than
+/// processors.
+pub(crate) fn be_modest() {
+    /// Of the 20 steps that there are.
+    const STEPS: libc::c_int = 5;
+    #[cfg(target_os = "linux")]
+    // SAFETY: a number; on Linux this is about the calling thread alone (nice(2)).
+    unsafe {
+        libc::nice(STEPS)
+    };
+}

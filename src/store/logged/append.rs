@@ -20,6 +20,9 @@ use crate::store::sqlite::{Questions, conflict, duplicate, full};
 use crate::store::{Appended, Batch, OnDuplicate};
 use crate::utc;
 
+/// An entry that is not found so often is gone, whoever deleted it.
+const MISSES_MAX: u32 = 50;
+
 /// Decoding that is done before one's turn and not in it, in bytes.
 const BEHIND_MAX: u64 = 64 << 10;
 
@@ -36,6 +39,8 @@ struct Facts {
     repeated: Option<usize>,
     /// Ids of entries that were like one of the batch, and are gone by a cleanup.
     gone: Vec<i64>,
+    /// How often one of those was not found.
+    misses: u32,
 }
 
 /// What is to be done with a batch.
@@ -64,7 +69,8 @@ impl Logged {
             largest = len.max(largest);
         }
         let is_too_large = bytes > log.capacity() / 2;
-        let mut facts = if self.unique { Facts::of(batch) } else { Facts::default() };
+        let mut unique = self.unique.load(Ordering::Acquire);
+        let mut facts = if unique { Facts::of(batch) } else { Facts::default() };
         loop {
             if log.published().saturating_sub(self.decoded.load(Ordering::Acquire)) > BEHIND_MAX {
                 self.refresh()?;
@@ -73,16 +79,22 @@ impl Logged {
             if self.ended.load(Ordering::Acquire) {
                 return Err(ended());
             }
+            if self.unique.load(Ordering::Acquire) != unique {
+                drop(turn);
+                unique = !unique;
+                facts = if unique { Facts::of(batch) } else { Facts::default() };
+                continue;
+            }
             let mut feeding = self.feeding();
             self.decode(log, &mut feeding, usize::MAX)?;
-            if turn.was_left() {
+            if log.was_left_straight() {
                 self.mend(log, &mut turn, &mut feeding)?;
             }
             let last = feeding.feeder.added();
             if let Some(expected) = batch.expected_last_id.filter(|expected| *expected != last) {
                 return Err(conflict(expected, last));
             }
-            let plan = if self.unique { judge(batch, &feeding, &facts) } else { Plan::Append };
+            let plan = if unique { judge(batch, &feeding, &facts) } else { Plan::Append };
             match plan {
                 Plan::Append if is_too_large => {
                     drop(feeding);
@@ -97,12 +109,12 @@ impl Logged {
                 Plan::Ask { nodes, entries } => {
                     drop(feeding);
                     drop(turn);
-                    self.ask(batch, nodes, &entries, &mut facts)?;
+                    self.asked_in_time(log, self.ask(batch, nodes, &entries, &mut facts))?;
                 }
                 Plan::Compare { index, id } => {
                     drop(feeding);
                     drop(turn);
-                    self.compare(batch, index, id, last + 1, &mut facts)?;
+                    self.asked_in_time(log, self.compare(batch, index, id, last + 1, &mut facts))?;
                 }
                 Plan::Refuse { index } => {
                     return Err(duplicate(&batch.entries[index], i64::MAX, last + 1, index, batch));
@@ -143,12 +155,13 @@ impl Logged {
         }
         let end = turn.publish(last_id);
         // From here on it is done, whatever becomes of memory: that is decoded again then.
-        drop(turn);
         for fields in new() {
-            if self.unique {
+            if self.unique.load(Ordering::Acquire) {
                 feeding.seen.add(fields.node_id, fields.timestamp, fields.id);
             }
             if feeding.feeder.add(&fields.fields()).is_err() {
+                drop(feeding);
+                drop(turn);
                 return self.synced(log, end, Appended { first_id, count, existing_id });
             }
         }
@@ -156,7 +169,9 @@ impl Logged {
         feeding.position = end;
         feeding.is_whole = true;
         self.settle(log, &mut feeding);
+        // In this order: whoever has his turn next finds memory free.
         drop(feeding);
+        drop(turn);
         self.bell.ring();
         hooks::point("append.told");
         self.synced(log, end, Appended { first_id, count, existing_id })
@@ -165,23 +180,33 @@ impl Logged {
     fn synced(&self, log: &CommitLog, end: u64, appended: Appended) -> Result<Appended> {
         match &self.syncs {
             None => Ok(appended),
-            Some(syncs) => syncs.reach(log, end).map(|()| appended).map_err(|error| {
-                error
-                    .context("the entry is in the ledger, but perhaps not on the medium")
-                    .with_entry_id(appended.first_id)
-            }),
+            // What the log cannot bring to the medium, the file can.
+            Some(syncs) => {
+                let durable = syncs.reach(log, end).or_else(|_| self.flush());
+                durable.map(|()| appended).map_err(|error| {
+                    error
+                        .context("the entry is in the ledger, but perhaps not on the medium")
+                        .with_entry_id(appended.first_id)
+                })
+            }
         }
     }
 
     /// Writes a batch that is too large for the log straight into the file, in one's turn.
     fn append_elsewhere(&self, log: &CommitLog, mut turn: Turn<'_>, batch: &Batch<'_>) -> Result<Appended> {
         self.flush()?;
-        let appended = self.sqlite.append_logged(batch)?;
+        // Until it is said in the log where the entries are, whoever has his turn looks for them: also
+        // where this fails, or the process dies.
+        turn.set_straight(true);
+        let appended = self.sqlite.append_logged(batch, log.is_durable())?;
         hooks::point("append.elsewhere");
         if appended.count > 0 {
             let last = appended.first_id + i64::try_from(appended.count).unwrap_or(i64::MAX) - 1;
             self.note_elsewhere(log, &mut turn, &mut self.feeding(), appended.first_id, last)?;
         }
+        turn.set_straight(false);
+        drop(turn);
+        self.bell.ring();
         Ok(appended)
     }
 
@@ -200,11 +225,33 @@ impl Logged {
         self.decode(log, feeding, usize::MAX)
     }
 
-    /// Ends what somebody began who died in his turn: a batch that he wrote straight into the file.
+    /// Ends what somebody began who did not come to its end: a batch that he wrote straight into the file.
     fn mend(&self, log: &CommitLog, turn: &mut Turn<'_>, feeding: &mut Feeding) -> Result<()> {
         let (stored, last) = (self.sqlite.log_identity()?.stored_id, feeding.feeder.added());
         if stored > last {
             self.note_elsewhere(log, turn, feeding, last + 1, stored)?;
+        }
+        turn.set_straight(false);
+        Ok(())
+    }
+
+    /// The same where nobody appends.
+    pub fn mend_if_left(&self, log: &CommitLog) -> Result<()> {
+        if !log.was_left_straight() {
+            return Ok(());
+        }
+        let mut turn = log.turn()?;
+        let mut feeding = self.feeding();
+        self.decode(log, &mut feeding, usize::MAX)?;
+        if log.was_left_straight() { self.mend(log, &mut turn, &mut feeding) } else { Ok(()) }
+    }
+
+    /// An answer of the file; none if the ledger has no commit log any more, and the file says so.
+    fn asked_in_time(&self, log: &CommitLog, answer: Result<()>) -> Result<()> {
+        if let Err(error) = answer {
+            // Who ends the log has the turn until it is known.
+            drop(log.turn());
+            return Err(if self.ended.load(Ordering::Acquire) { ended() } else { error });
         }
         Ok(())
     }
@@ -236,13 +283,17 @@ impl Logged {
         first_id: i64,
         facts: &mut Facts,
     ) -> Result<()> {
-        let there = match self.tail.get(id) {
-            Some(there) => Some(there),
-            None => self.sqlite.get(id)?.or_else(|| self.tail.get(id)),
-        };
+        let mut there = self.tail.get(id);
+        if there.is_none() {
+            there = self.sqlite.get(id)?;
+        }
         let Some(there) = there else {
-            facts.gone.push(id);
-            return Ok(());
+            // Unless a cleanup took it, it is only on its way from memory to the file, or back.
+            facts.misses += 1;
+            if id <= self.log()?.removed_id() || facts.misses > MISSES_MAX || !call::pause(facts.misses) {
+                facts.gone.push(id);
+            }
+            return self.refresh().map(drop);
         };
         let (entry, there) = (&batch.entries[index], there.as_ref());
         let is_equal = batch.on_duplicate == OnDuplicate::IgnoreEqual
@@ -258,9 +309,10 @@ impl Logged {
     fn wait_for_room(&self, log: &CommitLog, bytes: u64) -> Result<()> {
         loop {
             let folds = log.folds();
-            if log.capacity() - log.pending() >= bytes {
+            if log.looks_roomy(bytes) {
                 return Ok(());
             }
+            self.bell.ring();
             self.check_trouble()?;
             let left = call::remaining();
             if left.is_zero() {

@@ -5,6 +5,7 @@
 //! same time waits for SQLite's lock, which no dead process keeps, and then finds that nothing is left,
 //! since how far the file is moves in the same transaction.
 
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle, Thread};
@@ -114,6 +115,8 @@ impl Bell {
 fn run(logged: &Logged) {
     let Ok(log) = logged.log() else { return };
     let bell = &logged.bell;
+    // Who appends goes first, as long as the log has room.
+    sys::be_modest();
     let _ = bell.thread.set(thread::current());
     let terms = Terms {
         timeout: TIMEOUT,
@@ -125,6 +128,13 @@ fn run(logged: &Logged) {
     let mut last_seen = (log.drained(), Instant::now());
     while !bell.is_stopped() {
         if log.pending() == 0 {
+            last_seen.1 = Instant::now();
+            if log.was_left_straight() {
+                let call = Call::begin(terms);
+                // Otherwise whoever appends next does it.
+                let _ = without_panics(|| logged.mend_if_left(log));
+                drop(call);
+            }
             log.set_folding(false);
             bell.asleep.store(true, Ordering::SeqCst);
             if log.pending() == 0 {
@@ -149,7 +159,7 @@ fn run(logged: &Logged) {
             log.set_folding(true);
         }
         let call = Call::begin(terms);
-        let folded = logged.fold();
+        let folded = without_panics(|| logged.fold());
         let mut ended = call.end();
         let was_failing = logged.trouble.lock().unwrap_or_else(PoisonError::into_inner).take().is_some();
         match folded {
@@ -163,7 +173,7 @@ fn run(logged: &Logged) {
                 (logged.notices)(ended.lines);
                 wait(log, bell);
             }
-            Err(error) if error.status() == Status::Interrupted => {}
+            Err(error) if error.status() == Status::Interrupted || logged.ended.load(Ordering::Acquire) => {}
             Err(error) => {
                 if !was_failing {
                     let line = format!("the commit log cannot be folded into the ledger file: {error}");
@@ -175,6 +185,15 @@ fn run(logged: &Logged) {
             }
         }
     }
+}
+
+/// A panic as the error that it is, so that whoever waits for the drain hears of it.
+fn without_panics<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    // What was in use when it panicked is dropped or begins anew: see `Feeding::is_whole`, `Writer`.
+    panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| {
+        std::mem::forget(payload);
+        Err(Error::new(Status::Internal, "a panic in the drain; this is a defect of simledger"))
+    })
 }
 
 /// Lets some entries come together, unless there are many already.
@@ -204,8 +223,13 @@ impl Logged {
         let (mut drained, mut since) = (log.drained(), Instant::now());
         for tries in 0.. {
             let now = log.drained();
-            if now >= published || (now == drained && since.elapsed() >= STALL && !log.has_others()) {
+            if now >= published {
                 break;
+            }
+            if now == drained && since.elapsed() >= STALL && !log.has_others() {
+                let message = "the commit log has entries that the ledger file has not, and no process that can write has \
+                               the ledger open: open it once for writing";
+                return Err(Error::new(Status::ReadOnly, message).with_field("read_only"));
             }
             if now != drained {
                 (drained, since) = (now, Instant::now());
@@ -226,10 +250,11 @@ impl Logged {
         let began = Instant::now();
         let folded = self.folding.with(|()| {
             let mut scratch = Scratch::default();
-            self.sqlite.fold(|folding| {
+            self.sqlite.fold(log.is_durable(), |folding| {
                 let before = folding.stored_id();
                 let mut position = log.drained();
-                let (mut end, mut bytes) = (position, 0);
+                // Behind the last whole batch, and its last id.
+                let (mut end, mut end_id, mut bytes) = (position, 0, 0);
                 loop {
                     let is_enough = bytes >= BYTES_MAX || folding.stored_id() - before >= ENTRIES_MAX as i64;
                     if position == log.published() || (is_enough && end == position) {
@@ -246,7 +271,7 @@ impl Logged {
                             if last > folding.stored_id() {
                                 return Err(out_of_order(last, folding.stored_id()));
                             }
-                            (position, end) = (next, next);
+                            (position, end, end_id) = (next, next, last);
                         }
                         Found::Record(Record::Entry { fields, more }, next) => {
                             // What the file has was stored by somebody who had no time to say so.
@@ -259,20 +284,26 @@ impl Logged {
                             }
                             position = next;
                             if !more {
-                                end = next;
+                                (end, end_id) = (next, fields.id);
                             }
                         }
                     }
                 }
                 hooks::point("fold.commit");
-                Ok((end, folding.stored_id(), folding.stored_id() - before))
+                Ok((end, end_id, folding.stored_id() - before))
             })
         });
         let folded =
             folded.unwrap_or_else(|| Err(call::waited_for("another thread was folding", "try again")));
-        let (end, stored_id, count) = folded?;
+        let (end, end_id, count) = match folded {
+            // Somebody else has stored everything, and perhaps ended the log.
+            Err(_) if log.pending() == 0 => return Ok(()),
+            folded => folded?,
+        };
         hooks::point("fold.committed");
-        log.fold(end, stored_id);
+        if end_id > 0 {
+            log.fold(end, end_id);
+        }
         let metrics = self.sqlite.metrics();
         metrics.entries_folded.add(count.unsigned_abs());
         metrics.waited(Operation::Fold, began.elapsed());
@@ -305,8 +336,7 @@ impl LedgerStore {
         let log = logged.log()?;
         let flushed = logged.flush();
         let left = log.pending();
-        let gone = logged.take_away_log(log, last);
-        log.leave();
+        let gone = logged.leave_log(log, last);
         match flushed {
             Err(error) => Err(error.context(format!(
                 "{left} bytes of entries are in \"{}\" and not yet in the ledger file; the next opening stores them",

@@ -37,7 +37,7 @@ impl Logged {
         if published != self.decoded.load(Ordering::Acquire) {
             self.catch_up(log)?;
         }
-        if removed != self.removed.load(Ordering::Acquire) {
+        if removed > self.removed.load(Ordering::Acquire) {
             self.drop_removed(log, removed);
         }
         let removed = removals.cast_signed();
@@ -58,8 +58,10 @@ impl Logged {
     #[cold]
     fn drop_removed(&self, log: &CommitLog, removed: i64) {
         let mut feeding = self.feeding();
-        feeding.feeder.trim(log.stored_id(), removed);
-        self.removed.fetch_max(removed, Ordering::Release);
+        // What is not stored yet was not deleted: it will be looked at again.
+        let stored = log.stored_id();
+        feeding.feeder.trim(stored, removed);
+        self.removed.fetch_max(removed.min(stored), Ordering::Release);
     }
 
     pub fn feeding(&self) -> MutexGuard<'_, Feeding> {
@@ -84,7 +86,12 @@ impl Logged {
                 Ok(Found::Record(Record::Entry { fields, more }, next)) => {
                     // After a failure it may be there already.
                     if fields.id > feeding.feeder.added() {
-                        if self.unique {
+                        if fields.id != feeding.feeder.added() + 1 {
+                            // What is between is in the file, and its note was never made.
+                            feeding.feeder.restart(fields.id - 1);
+                            feeding.seen.restart(fields.id - 1);
+                        }
+                        if self.unique.load(Ordering::Acquire) {
                             feeding.seen.add(fields.node_id, fields.timestamp, fields.id);
                         }
                         feeding.feeder.add(&fields.fields())?;
@@ -130,6 +137,8 @@ impl Logged {
     /// Begins anew with what the file has not.
     pub fn restart(&self, log: &CommitLog, feeding: &mut Feeding) -> Result<()> {
         let (position, after) = self.first_pending(log, &mut feeding.scratch)?;
+        // Whoever reads finds that memory is behind, and comes here as well.
+        self.decoded.store(0, Ordering::Release);
         feeding.begin_after(after);
         feeding.position = position;
         feeding.is_whole = true;

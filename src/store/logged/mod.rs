@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use self::drain::{Bell, Drain};
 use self::feed::Feeding;
+use self::open::Gate;
 pub(crate) use self::open::{Opening, open};
 use self::sync::Syncs;
 use super::sqlite::{SqliteStore, Usage};
@@ -35,7 +36,7 @@ use crate::tail::Tail;
 pub(crate) struct LedgerStore {
     sqlite: Arc<SqliteStore>,
     /// What processes agree by; `None` in memory.
-    locks: Option<Arc<FileLocks>>,
+    gate: Option<Arc<Gate>>,
     tail: Arc<Tail>,
     notices: Arc<Notices>,
     /// With `commit = log`.
@@ -51,6 +52,7 @@ pub(crate) type Notices = dyn Fn(Vec<(Level, String)>) + Send + Sync;
 struct Logged {
     sqlite: Arc<SqliteStore>,
     locks: Arc<FileLocks>,
+    gate: Arc<Gate>,
     /// Comes later where the ledger was opened for reading, and nobody had written.
     log: OnceLock<CommitLog>,
     tail: Arc<Tail>,
@@ -62,8 +64,8 @@ struct Logged {
     removed: AtomicI64,
     /// Set in one's turn: the ledger has no commit log any more.
     ended: AtomicBool,
-    /// Whether (timestamp, node_id) is unique.
-    unique: bool,
+    /// Whether (timestamp, node_id) is unique. Changed in one's turn.
+    unique: AtomicBool,
     /// At `synchronous_mode` FULL.
     syncs: Option<Syncs>,
     bell: Bell,

@@ -1,7 +1,7 @@
 //! Opening a ledger, whichever way it commits, and leaving one.
 
-use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::drain::{Bell, Drain};
@@ -23,42 +23,49 @@ use crate::sys::mapping;
 use crate::tail::Tail;
 
 /// Held by all who have the ledger open; alone by who changes how it commits.
-pub(super) const PRESENCE: u64 = 0;
+const PRESENCE: u64 = 0;
 /// Held alone by who opens or closes a log for writing, and together by who opens it for reading.
 const GATE: u64 = 1;
+
+/// Nodes that are asked for at the opening, at some microseconds each.
+const NODES_MAX: usize = 1000;
 
 /// What a store is opened with.
 pub(crate) struct Opening {
     pub metrics: Arc<Metrics>,
     pub tail: Arc<Tail>,
     pub notices: Arc<Notices>,
+    /// What all that have the file open in this process pass to open or close a log.
+    pub gate: Arc<Locked<()>>,
 }
 
 /// Opens the ledger at `place`, or a new one in memory. `settings` becomes what is so.
 pub(crate) fn open(place: Option<Place>, settings: &mut Settings, opening: Opening) -> Result<LedgerStore> {
     choose(place.as_ref(), settings)?;
-    let Opening { metrics, tail, notices } = opening;
+    let Opening { metrics, tail, notices, gate } = opening;
     let sqlite = Arc::new(SqliteStore::open(place, settings, metrics)?);
-    let mut store = LedgerStore { sqlite, locks: None, tail, notices, logged: None, drain: Mutex::new(None) };
+    let mut store = LedgerStore { sqlite, gate: None, tail, notices, logged: None, drain: Mutex::new(None) };
     let Some(path) = store.sqlite.place().map(|place| place.path().to_path_buf()) else {
         return Ok(store);
     };
     let locks = Arc::new(FileLocks::of(&path).map_err(|error| io(&path, &error))?);
-    store.locks = Some(Arc::clone(&locks));
-    // Whoever changes how the file commits has this alone, and is waited for.
+    // Whoever changes a setting of the file has this alone, and is waited for.
     until(|| locks.try_shared(PRESENCE).map_err(|error| io(&path, &error)))?;
-    let commit = store.sqlite.commit()?;
-    settings.settle(Scope::File, |name| commit.clone().filter(|_| name == "commit"))?;
+    store.gate = Some(Arc::new(Gate { locks, path, here: gate }));
+    let found = store.sqlite.file_settings()?;
+    settings.settle(Scope::File, |name| {
+        found.iter().find(|(known, _)| *known == name).and_then(|(_, value)| value.clone())
+    })?;
     if settings.is("commit", "log") {
-        store.begin_log(settings)?;
+        store.begin_log(settings, false)?;
     }
     Ok(store)
 }
 
 impl LedgerStore {
     /// Begins to work with the commit log, which the file says there is.
-    pub(super) fn begin_log(&mut self, settings: &mut Settings) -> Result<()> {
-        let (Some(place), Some(locks)) = (self.sqlite.place(), &self.locks) else { return Ok(()) };
+    pub(super) fn begin_log(&mut self, settings: &mut Settings, at_the_gate: bool) -> Result<()> {
+        let (Some(place), Some(gate)) = (self.sqlite.place(), &self.gate) else { return Ok(()) };
         if !files::has_own_locks(place.path()) {
             let message = "the ledger has commit = log, which needs locks of open file descriptions, and its file \
                            system has none here; open it where it was made, and set commit = sqlite there";
@@ -74,14 +81,15 @@ impl LedgerStore {
         };
         let logged = Arc::new(Logged {
             sqlite: Arc::clone(&self.sqlite),
-            locks: Arc::clone(locks),
+            locks: Arc::clone(&gate.locks),
+            gate: Arc::clone(gate),
             log: OnceLock::new(),
             tail: Arc::clone(&self.tail),
             feeding: Mutex::new(feeding),
             decoded: AtomicU64::new(u64::MAX),
             removed: AtomicI64::new(0),
             ended: AtomicBool::new(false),
-            unique: settings.is("unique", "timestamp_node_id"),
+            unique: AtomicBool::new(settings.is("unique", "timestamp_node_id")),
             syncs: is_durable.then(Syncs::default),
             bell: Bell::default(),
             notices: Arc::clone(&self.notices),
@@ -90,10 +98,11 @@ impl LedgerStore {
         });
         if self.sqlite.is_writable() {
             let ring_bytes = u64::try_from(settings.integer("log_bytes")).unwrap_or(u64::MAX);
-            let log = logged.open_log(ring_bytes, is_durable)?;
+            let log = logged.open_log(ring_bytes, is_durable, at_the_gate)?;
             settings.note("log_bytes", &log.capacity().to_string());
-            let log = logged.log.get_or_init(|| log);
-            logged.begin(log)?;
+            logged.begin(&log)?;
+            // Set when memory knows it.
+            let _ = logged.log.set(log);
             *self.drain.get_mut().unwrap_or_else(PoisonError::into_inner) = Some(Drain::begin(&logged)?);
         } else {
             logged.refresh()?;
@@ -103,7 +112,7 @@ impl LedgerStore {
     }
 }
 
-pub(super) fn io(path: &std::path::Path, error: &std::io::Error) -> Error {
+fn io(path: &Path, error: &std::io::Error) -> Error {
     Error::new(Status::Io, format!("\"{}\": {error}", path.display())).with_field("path")
 }
 
@@ -131,19 +140,47 @@ fn choose(place: Option<&Place>, settings: &mut Settings) -> Result<()> {
     Ok(())
 }
 
-/// Runs `work` while nobody else opens or closes the log.
-pub(super) fn at_the_gate<T>(
-    locks: &FileLocks,
-    path: &Path,
-    alone: bool,
-    work: impl FnOnce() -> Result<T>,
-) -> Result<T> {
-    let take = || if alone { locks.try_exclusive(GATE) } else { locks.try_shared(GATE) };
-    until(|| take().map_err(|error| io(path, &error)))?;
-    let done = work();
-    // Otherwise it is given up when the ledger is closed.
-    let _ = locks.unlock(GATE);
-    done
+/// What is passed by whoever opens or closes a log.
+pub(super) struct Gate {
+    locks: Arc<FileLocks>,
+    path: PathBuf,
+    /// Between threads of this process, which have the locks of files in common.
+    here: Arc<Locked<()>>,
+}
+
+impl Gate {
+    /// Runs `work` while nobody else opens or closes the log for writing, or, alone, at all.
+    pub fn pass<T>(&self, alone: bool, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        let passed = self.here.with(|()| {
+            let take = || if alone { self.locks.try_exclusive(GATE) } else { self.locks.try_shared(GATE) };
+            until(|| take().map_err(|error| io(&self.path, &error)))?;
+            let done = work();
+            // Otherwise it is given up when the ledger is closed.
+            let _ = self.locks.unlock(GATE);
+            done
+        });
+        let waited =
+            || Err(call::waited_for("another thread was opening or closing the ledger", "try again"));
+        passed.unwrap_or_else(waited)
+    }
+}
+
+impl Gate {
+    /// Runs `work` while no other process has the ledger open; `name` is what is changed.
+    pub fn alone<T>(&self, name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        self.pass(true, || {
+            let failed = |error: std::io::Error| io(&self.path, &error);
+            if !self.locks.try_exclusive(PRESENCE).map_err(failed)? {
+                let message = format!(
+                    "{name} can be changed while no other process has the ledger open; close it there first"
+                );
+                return Err(Error::new(Status::InvalidConfig, message).with_field(name));
+            }
+            let done = work();
+            self.locks.try_shared(PRESENCE).map_err(failed)?;
+            done
+        })
+    }
 }
 
 /// Tries until it succeeds or the time budget of the call is used up.
@@ -165,8 +202,8 @@ impl Logged {
         self.sqlite.place().map_or(Path::new(""), Place::path)
     }
 
-    fn open_log(&self, ring_bytes: u64, is_durable: bool) -> Result<CommitLog> {
-        at_the_gate(&self.locks, self.path(), true, || {
+    fn open_log(&self, ring_bytes: u64, is_durable: bool, at_the_gate: bool) -> Result<CommitLog> {
+        let open = || {
             let identity = self.sqlite.log_identity()?;
             let locks = Arc::clone(&self.locks);
             let opened = CommitLog::open(self.path(), &identity, ring_bytes, is_durable, locks)?;
@@ -179,13 +216,24 @@ impl Logged {
                 });
             }
             Ok(opened.log)
-        })
+        };
+        if at_the_gate { open() } else { self.gate.pass(true, open) }
     }
 
     /// Begins with what the log has.
     fn begin(&self, log: &CommitLog) -> Result<()> {
-        let mut feeding = self.feeding();
-        self.decode(log, &mut feeding, 0)
+        self.decode(log, &mut self.feeding(), 0)?;
+        if !self.unique.load(Ordering::Acquire) || !self.sqlite.is_writable() {
+            return Ok(());
+        }
+        // Where there are more nodes, each is asked for at its first entry.
+        if let Some((as_of, nodes)) = self.sqlite.nodes(NODES_MAX)? {
+            let mut feeding = self.feeding();
+            if as_of >= feeding.seen.floor() {
+                feeding.seen.learn_all(nodes);
+            }
+        }
+        Ok(())
     }
 
     /// Where the ledger was opened for reading and there was no log: looks whether there is one now.
@@ -194,28 +242,32 @@ impl Logged {
         if !CommitLog::is_there(self.path()) {
             return self.sqlite.version();
         }
-        let found = at_the_gate(&self.locks, self.path(), false, || {
-            let identity = self.sqlite.log_identity()?;
-            CommitLog::open_to_read(self.path(), &identity, Arc::clone(&self.locks))
-        })?;
-        match found {
-            None => self.sqlite.version(),
-            Some(log) => {
-                let log = self.log.get_or_init(|| log);
-                self.begin(log)?;
-                self.refresh()
+        let found = self.gate.pass(false, || {
+            if self.log.get().is_some() {
+                return Ok(true);
             }
-        }
+            let identity = self.sqlite.log_identity()?;
+            let log = CommitLog::open_to_read(self.path(), &identity, Arc::clone(&self.locks))?;
+            let Some(log) = log else { return Ok(false) };
+            self.begin(&log)?;
+            let _ = self.log.set(log);
+            Ok(true)
+        })?;
+        if found { self.refresh() } else { self.sqlite.version() }
     }
 
-    /// Takes the log away if nobody needs it any more.
-    pub fn take_away_log(&self, log: &CommitLog, last: bool) -> Result<()> {
-        if !last {
-            return Ok(());
-        }
-        at_the_gate(&self.locks, self.path(), true, || {
+    /// Leaves the log, and takes it away if nobody needs it any more. `last`: nobody else in this process
+    /// has the ledger.
+    pub fn leave_log(&self, log: &CommitLog, last: bool) -> Result<()> {
+        let left = self.gate.pass(true, || {
             let others = self.locks.is_locked_by_others(PRESENCE..PRESENCE + 1);
-            if log.pending() == 0 && others.is_ok_and(|others| !others) { log.take_away() } else { Ok(()) }
-        })
+            let is_free = last && log.pending() == 0 && others.is_ok_and(|others| !others);
+            let gone = if is_free { log.take_away() } else { Ok(()) };
+            log.leave();
+            gone
+        });
+        // Also where the gate was not to be had: the log stays, and whoever comes next goes on with it.
+        log.leave();
+        left
     }
 }

@@ -1,7 +1,8 @@
 //! Duplicates, found without asking the ledger file in the usual case.
 //!
-//! A timestamp above the largest that a node has cannot be one. The largest is asked for once for each
-//! node; from then on the log tells it, which everybody's entries go through. A smaller timestamp may
+//! A timestamp above the largest that a node has cannot be one. The largest is asked for once, for all
+//! nodes at the opening or for each at its first entry; from then on the log tells it, which everybody's
+//! entries go through. A smaller timestamp may
 //! be that of an entry that is in the log: those are known here one by one, until some time after they
 //! are stored. For older ones the ledger file must be asked.
 
@@ -29,6 +30,8 @@ pub(super) struct Seen {
     old_last: i64,
     /// Entries up to this id are in neither.
     floor: i64,
+    /// Whether the file was asked for all nodes that it has.
+    complete: bool,
 }
 
 struct Node {
@@ -70,7 +73,7 @@ impl Seen {
                 node.newest = node.newest.max(timestamp);
                 node.number
             }
-            None => self.add_node(node_id, timestamp, false),
+            None => self.add_node(node_id, timestamp, self.complete),
         };
         self.young.insert((number, timestamp.to_bits()), id);
     }
@@ -89,9 +92,22 @@ impl Seen {
         }
     }
 
+    /// Takes note of all nodes that the file has, each with its largest timestamp.
+    pub fn learn_all(&mut self, nodes: Vec<(String, f64)>) {
+        for (node_id, newest) in nodes {
+            self.learn(&node_id, Some(newest));
+        }
+        for node in self.nodes.values_mut() {
+            node.asked = true;
+        }
+        self.complete = true;
+    }
+
     /// Judges an entry by what is known.
     pub fn judge(&self, node_id: &str, timestamp: f64) -> Verdict {
-        let Some(node) = self.nodes.get(node_id) else { return Verdict::AskNode };
+        let Some(node) = self.nodes.get(node_id) else {
+            return if self.complete { Verdict::New } else { Verdict::AskNode };
+        };
         if timestamp > node.newest {
             return if node.asked { Verdict::New } else { Verdict::AskNode };
         }
@@ -148,6 +164,24 @@ mod tests {
         seen.learn("a", Some(9.0));
         assert_eq!(seen.judge("a", 4.0), Verdict::AskEntry);
         assert_eq!(seen.judge("a", 9.5), Verdict::New);
+    }
+
+    #[test]
+    fn the_file_need_not_be_asked_about_nodes_that_it_does_not_have() {
+        let mut seen = Seen::default();
+        seen.add("a", 3.0, 1);
+        seen.learn_all(vec![("b".to_string(), 7.0)]);
+        for (node_id, timestamp, verdict) in [
+            ("a", 3.5, Verdict::New),
+            ("a", 2.0, Verdict::AskEntry),
+            ("b", 7.0, Verdict::AskEntry),
+            ("b", 7.5, Verdict::New),
+            ("c", -1.0, Verdict::New),
+        ] {
+            assert_eq!(seen.judge(node_id, timestamp), verdict, "{node_id} {timestamp}");
+        }
+        seen.restart(9);
+        assert_eq!(seen.judge("c", -1.0), Verdict::AskNode);
     }
 
     #[test]

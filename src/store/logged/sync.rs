@@ -16,17 +16,24 @@ pub(super) struct Syncs {
 struct State {
     /// Everything below this position is on the medium.
     synced: u64,
+    /// What is below this position, and not on the medium, cannot be brought there any more: Linux tells
+    /// of a failed sync once, and takes the pages for written from then on.
+    failed: u64,
     /// Somebody is at it.
     running: bool,
 }
 
 impl Syncs {
-    /// Returns when everything below this position is on the medium.
+    /// Returns when everything below this position is on the medium; an error where that will not be
+    /// so, however often it is tried.
     pub fn reach(&self, log: &CommitLog, position: u64) -> Result<()> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             if state.synced >= position {
                 return Ok(());
+            }
+            if state.failed >= position {
+                return Err(log.not_synced());
             }
             if !state.running {
                 break;
@@ -40,11 +47,9 @@ impl Syncs {
         let synced = log.sync();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.running = false;
-        if synced.is_ok() {
-            state.synced = state.synced.max(published);
-        }
+        let reached = if synced.is_ok() { &mut state.synced } else { &mut state.failed };
+        *reached = published.max(*reached);
         drop(state);
-        // Of a failure each of them gets his own.
         self.ended.notify_all();
         synced
     }

@@ -97,6 +97,7 @@ impl SqliteStore {
         // Opened here and not by the pool, so that whatever is wrong is said at once.
         let role = if source.read_only { Role::Reader } else { Role::Writer };
         let mut first = source.open(role).map_err(|error| unopened(error, source.read_only))?;
+        let own_locks = place.as_ref().map(|place| files::has_own_locks(place.path()));
         if source.read_only {
             if schema::inspect(&first)? == schema::Kind::Empty {
                 return Err(Error::new(
@@ -108,18 +109,20 @@ impl SqliteStore {
             if first.is_readonly("main").map_err(sql)? {
                 return Err(Error::new(Status::ReadOnly, UNWRITABLE).with_field("read_only"));
             }
+            if own_locks == Some(false) && settings.is("commit", "log") {
+                if settings.asked("commit") {
+                    return Err(Error::new(Status::Unsupported, PLAIN_LOG).with_field("commit"));
+                }
+                settings.note("commit", "sqlite");
+            }
             schema::establish(&mut first, settings)?;
         }
-        let own_locks = place.as_ref().map(|place| files::has_own_locks(place.path()));
         if own_locks == Some(false) {
             call::log(Level::Warn, || PLAIN_LOCKS.to_string());
         }
         let kind = schema::inspect(&first)?;
         let journal_mode = schema::journal_mode(&first)?;
-        let mut found = Vec::new();
-        for name in ["unique", "clock", "guards", "commit"] {
-            found.push((name, schema::file_setting(&first, kind, name)?));
-        }
+        let found = schema::file_settings(&first)?;
         settings.settle(Scope::File, |name| {
             found.iter().find(|(known, _)| *known == name).and_then(|(_, value)| value.clone())
         })?;
@@ -208,12 +211,9 @@ impl SqliteStore {
         self.writer.is_some()
     }
 
-    /// How an append is made durable, as the file says at this moment.
-    pub fn commit(&self) -> Result<Option<String>> {
-        self.witnessing(|connection| {
-            let kind = schema::inspect(connection)?;
-            schema::file_setting(connection, kind, "commit")
-        })
+    /// The keys of scope `File`, as the file has them at this moment.
+    pub fn file_settings(&self) -> Result<Vec<(&'static str, Option<String>)>> {
+        self.witnessing(schema::file_settings)
     }
 
     /// Who the ledger is, and how far the file has what came by the commit log.
@@ -227,19 +227,27 @@ impl SqliteStore {
         self.witness.with(|connection| work(connection)).ok_or_else(no_turn)?
     }
 
+    /// All nodes, each with its largest timestamp, and how far the file had what came by the commit log;
+    /// `None` where there are more than so many.
+    pub fn nodes(&self, most: usize) -> Result<Option<(i64, Vec<(String, f64)>)>> {
+        self.witnessing(|connection| self.readers.nodes(connection, most))
+    }
+
     /// Answers questions about entries.
     pub fn look_up(&self, questions: &Questions<'_>) -> Result<Answers> {
         self.reading(|connection| self.readers.look_up(connection, questions))
     }
 
     /// Lets `work` store entries of the commit log, in one transaction.
-    pub fn fold<T>(&self, work: impl FnMut(&mut Folding<'_>) -> Result<T>) -> Result<T> {
-        self.writer()?.fold(&self.metrics, work)
+    /// `durable`: also on the medium.
+    pub fn fold<T>(&self, durable: bool, work: impl FnMut(&mut Folding<'_>) -> Result<T>) -> Result<T> {
+        self.writer()?.fold(&self.metrics, durable, work)
     }
 
     /// Stores a batch that is too large for the commit log, whose entries the file must all have.
-    pub fn append_logged(&self, batch: &Batch<'_>) -> Result<Appended> {
-        self.writer()?.append_logged(batch, &self.metrics)
+    /// `durable`: also on the medium.
+    pub fn append_logged(&self, batch: &Batch<'_>, durable: bool) -> Result<Appended> {
+        self.writer()?.append_logged(batch, &self.metrics, durable)
     }
 
     /// Deletes old entries; how many. `removing` is told the largest id of each transaction before it is
@@ -255,13 +263,14 @@ impl SqliteStore {
         // "The integer values returned by two invocations of "PRAGMA data_version" from the same
         // connection will be different if changes were committed to the database by any other
         // connection in the interim." (https://sqlite.org/pragma.html#pragma_data_version)
-        let version = self.witnessing(|witness| {
+        let version: i64 = self.witnessing(|witness| {
             witness
                 .prepare_cached("PRAGMA data_version")
                 .and_then(|mut statement| statement.query_row([], |row| row.get(0)))
                 .map_err(|error| translate(&error))
         })?;
-        Ok(Version { any: (version, 0), removed: version })
+        // Never one that the commit log has, whose numbers are not negative.
+        Ok(Version { any: (!version, -1), removed: !version })
     }
 
     /// Writes all of the batch or nothing.
@@ -412,6 +421,9 @@ fn new_memory_name() -> PathBuf {
 
 const PLAIN_LOCKS: &str = "the file system has no locks of open file descriptions (F_OFD_SETLK): nothing else in \
      this process may open the file, or locks are lost and the file may be damaged";
+
+const PLAIN_LOG: &str = "commit = log needs locks of open file descriptions (F_OFD_SETLK), which the file system does not \
+     have; leave the key out, or set sqlite";
 
 const UNWRITABLE: &str =
     "the file or its folder cannot be written; open it with read_only = true, or change the rights";

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rusqlite::types::Value;
+use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
 use super::connection::Source;
@@ -117,22 +117,51 @@ impl Readers {
         Ok(identity)
     }
 
+    /// All nodes, each with its largest timestamp, and how far the file had what came by the commit log;
+    /// `None` where there are more than so many.
+    pub fn nodes(&self, connection: &Connection, most: usize) -> Result<Option<(i64, Vec<(String, f64)>)>> {
+        // From node to node in the index, without looking at what is between.
+        const NODES: &str = "WITH RECURSIVE nodes(name) AS (
+                SELECT min(node_id) FROM ledger
+                UNION ALL
+                SELECT (SELECT min(node_id) FROM ledger WHERE node_id > name) FROM nodes WHERE name IS NOT NULL
+            )
+            SELECT name, (SELECT max(timestamp) FROM ledger WHERE node_id = name) FROM nodes WHERE name IS NOT NULL";
+        let snapshot = Snapshot::begin(connection)?;
+        let as_of = schema::log_identity(connection)?.1;
+        let mut nodes = Vec::new();
+        {
+            let mut statement = connection.prepare(NODES).map_err(|error| translate(&error))?;
+            let mut rows = statement.query([]).map_err(|error| translate(&error))?;
+            while let Some(row) = rows.next().map_err(|error| translate(&error))? {
+                if nodes.len() == most {
+                    return Ok(None);
+                }
+                // What is no text is the node of no entry of ours.
+                if let ValueRef::Text(name) = row.get_ref(0).map_err(|error| translate(&error))?
+                    && let Ok(name) = std::str::from_utf8(name)
+                {
+                    let newest = newest(row.get(1).map_err(|error| translate(&error))?);
+                    nodes.push((name.to_string(), newest.unwrap_or(f64::NEG_INFINITY)));
+                }
+            }
+        }
+        snapshot.end();
+        Ok(Some((as_of, nodes)))
+    }
+
     /// Answers what the commit log does not know about entries like new ones.
     pub fn look_up(&self, connection: &Connection, questions: &Questions<'_>) -> Result<Answers> {
         let sql = |error: rusqlite::Error| translate(&error);
         let snapshot = Snapshot::begin(connection)?;
         let as_of = schema::log_identity(connection)?.1;
-        let newest = "SELECT max(timestamp) FROM ledger WHERE node_id = ?1";
-        let mut newest = connection.prepare_cached(newest).map_err(sql)?;
-        let newest = questions.nodes.iter().map(|node_id| {
-            Ok(match newest.query_row([node_id], |row| row.get::<_, Value>(0)).map_err(sql)? {
-                Value::Null => None,
-                Value::Real(number) => Some(number),
-                // Not one of ours, and above all numbers: every single entry is to be asked for.
-                _ => Some(f64::INFINITY),
-            })
-        });
-        let newest = newest.collect::<Result<Vec<_>>>()?;
+        let newest_of = "SELECT max(timestamp) FROM ledger WHERE node_id = ?1";
+        let mut newest_of = connection.prepare_cached(newest_of).map_err(sql)?;
+        let answers = questions
+            .nodes
+            .iter()
+            .map(|node_id| newest_of.query_row([node_id], |row| row.get(0)).map(newest).map_err(sql));
+        let newest = answers.collect::<Result<Vec<_>>>()?;
         let same = "SELECT id FROM ledger WHERE timestamp = ?1 AND node_id = ?2";
         let mut same = connection.prepare_cached(same).map_err(sql)?;
         let ids = questions.entries.iter().map(|(timestamp, node_id)| {
@@ -172,6 +201,16 @@ impl Readers {
         }
         Ok(one(connection, "SELECT deleted_through FROM simledger_retention WHERE singleton = 1")?
             .unwrap_or(0))
+    }
+}
+
+/// The largest timestamp of a node, if it has one.
+fn newest(found: Value) -> Option<f64> {
+    match found {
+        Value::Null => None,
+        Value::Real(number) => Some(number),
+        // Not one of ours, and above all numbers: every single entry is to be asked for.
+        _ => Some(f64::INFINITY),
     }
 }
 

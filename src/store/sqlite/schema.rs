@@ -434,8 +434,15 @@ fn is_unique(connection: &Connection) -> rusqlite::Result<bool> {
     Ok(count > 0)
 }
 
+/// The keys of scope `File`, as the file has them.
+pub(super) fn file_settings(connection: &Connection) -> Result<Vec<(&'static str, Option<String>)>> {
+    let kind = inspect(connection)?;
+    let of = |name| Ok((name, file_setting(connection, kind, name)?));
+    ["unique", "clock", "guards", "commit"].into_iter().map(of).collect()
+}
+
 /// What the file has settled for a key of scope `File`.
-pub(super) fn file_setting(connection: &Connection, kind: Kind, name: &str) -> Result<Option<String>> {
+fn file_setting(connection: &Connection, kind: Kind, name: &str) -> Result<Option<String>> {
     match kind {
         Kind::Ours => setting(connection, name),
         // Seen only by those who open it for reading.

@@ -61,8 +61,8 @@ impl Writer {
     }
 
     /// The same for a batch that comes by the commit log, but is too large for it.
-    pub fn append_logged(&self, batch: &Batch<'_>, metrics: &Metrics) -> Result<Appended> {
-        self.transaction(metrics, |connection| {
+    pub fn append_logged(&self, batch: &Batch<'_>, metrics: &Metrics, durable: bool) -> Result<Appended> {
+        self.durable_transaction(metrics, durable, |connection| {
             let folding = Folding::begin(connection)?;
             let appended = insert(connection, batch)?;
             let last = appended.first_id + i64::try_from(appended.count).unwrap_or(i64::MAX) - 1;
@@ -77,9 +77,10 @@ impl Writer {
     pub fn fold<T>(
         &self,
         metrics: &Metrics,
+        durable: bool,
         mut work: impl FnMut(&mut Folding<'_>) -> Result<T>,
     ) -> Result<T> {
-        self.transaction(metrics, |connection| {
+        self.durable_transaction(metrics, durable, |connection| {
             let mut folding = Folding::begin(connection)?;
             let before = folding.stored_id;
             let done = work(&mut folding)?;
@@ -155,6 +156,23 @@ impl Writer {
         mut work: impl FnMut(&Connection) -> Result<T>,
     ) -> Result<T> {
         self.alone(metrics, |connection| attempt(connection, &mut work))
+    }
+
+    /// The same; `durable`: also on the medium when this returns, whatever the synchronous mode says.
+    fn durable_transaction<T>(
+        &self,
+        metrics: &Metrics,
+        durable: bool,
+        mut work: impl FnMut(&Connection) -> Result<T>,
+    ) -> Result<T> {
+        self.alone(metrics, |connection| {
+            if durable && ["OFF", "NORMAL"].contains(&&*self.source.synchronous) {
+                // It stays so: whoever counts on it may come at any time.
+                let set = connection.execute_batch("PRAGMA synchronous = FULL");
+                set.map_err(|error| translate(&error))?;
+            }
+            attempt(connection, &mut work)
+        })
     }
 
     /// Runs `work` on the connection, with nobody of this process beside it.

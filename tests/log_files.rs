@@ -1,0 +1,262 @@
+//! Logs that are truncated, damaged, of another ledger, of an older state, or no logs at all: a status
+//! and no crash, and what the ledger file has stays as it is.
+
+mod common;
+
+use std::fs;
+use std::path::PathBuf;
+
+use common::{Line, Place, Process, Random, config, entry, ids, integrity, parameter};
+use simledger::{Ledger, NO_LIMIT, Status};
+
+const LOG_BYTES: &str = "65536";
+const STORED: usize = 20;
+const PENDING: usize = 30;
+
+fn keys() -> [(&'static str, &'static str); 2] {
+    [("commit", "log"), ("log_bytes", LOG_BYTES)]
+}
+
+#[test]
+#[ignore = "a process that is killed"]
+fn leaves_a_log() {
+    let Some(path) = parameter("LEDGER") else { return };
+    let ledger = Ledger::open(&config(&path, &keys())).unwrap();
+    for i in 0..STORED {
+        ledger.append_json(&entry(i as f64, "n")).unwrap();
+    }
+    ledger.flush().unwrap();
+    let mut line = Line::to_the_test();
+    // The drain cannot store what follows while the test holds SQLite's lock.
+    line.say("stored");
+    line.hear().unwrap();
+    for i in 0..PENDING {
+        ledger.append_json(&entry((STORED + i) as f64, "n")).unwrap();
+    }
+    line.say("appended");
+    line.hear();
+}
+
+/// A ledger whose process was killed: some entries are in the file, and some in the log alone.
+struct Left {
+    place: Place,
+    log: PathBuf,
+    bytes: Vec<u8>,
+}
+
+impl Left {
+    fn new() -> Left {
+        let place = Place::new();
+        let mut process = Process::start("leaves_a_log", &[("LEDGER", &place.file("ledger.db"))]);
+        assert_eq!(process.line.hear().unwrap(), "stored");
+        let other = place.sqlite();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        assert_eq!(process.ask("go on"), "appended");
+        process.kill();
+        process.end();
+        drop(other);
+        let log = place.path("ledger.db-log");
+        let bytes = fs::read(&log).unwrap();
+        Left { place, log, bytes }
+    }
+
+    fn word(&self, at: usize) -> u64 {
+        u64::from_le_bytes(self.bytes[at..at + 8].try_into().unwrap())
+    }
+
+    /// Where the first record that only the log has is in the file, and where the last one ends.
+    fn pending(&self) -> (usize, usize) {
+        let ring = self.word(32);
+        let place = |position: u64| 4096 + (position % ring) as usize;
+        (place(self.word(136)), place(self.word(128)))
+    }
+
+    /// Opens the ledger with this log; what could be read.
+    fn open_with(&self, log: &[u8]) -> Result<Vec<i64>, Status> {
+        fs::write(&self.log, log).unwrap();
+        self.open()
+    }
+
+    fn open(&self) -> Result<Vec<i64>, Status> {
+        let copy = Place::new();
+        for name in ["ledger.db", "ledger.db-wal", "ledger.db-log"] {
+            let _ = fs::copy(self.place.path(name), copy.path(name));
+        }
+        let opened = copy.try_open(&keys()).map_err(|error| {
+            assert!(!error.message().is_empty());
+            error.status()
+        });
+        let result = opened.and_then(|ledger| {
+            let found = ledger.read_all().map(|all| ids(&all)).map_err(|error| error.status());
+            // Whatever it is, it does not keep the ledger from being used or being closed.
+            let _ = ledger.append_json(&entry(1e6, "later"));
+            let _ = ledger.close();
+            found
+        });
+        let file = copy.sqlite();
+        let stored: i64 = file.query_row("SELECT count(*) FROM ledger", [], |row| row.get(0)).unwrap();
+        assert!(stored >= STORED as i64, "what the file had is there");
+        assert_eq!(integrity(&file), "ok");
+        result
+    }
+}
+
+fn all() -> Vec<i64> {
+    (1..=(STORED + PENDING) as i64).collect()
+}
+
+#[test]
+fn what_a_process_left_is_stored_by_the_next_opening() {
+    let left = Left::new();
+    assert_eq!(left.open(), Ok(all()));
+    // Also read, and not stored, by one that may only read.
+    let ledger = left.place.open(&[("read_only", "true")]);
+    assert_eq!(ids(&ledger.read_all().unwrap()), all());
+    assert_eq!(ids(&ledger.poll_since(30, NO_LIMIT).unwrap()), (31..=50).collect::<Vec<_>>());
+    assert_eq!(ledger.get_by_id(45).unwrap().unwrap().as_ref().id(), 45);
+    let error = ledger.sql("SELECT 1", None, 1).unwrap_err();
+    assert_eq!(error.status(), Status::ReadOnly, "SQL sees the file alone, which nobody brings up to date");
+}
+
+#[test]
+fn a_log_that_is_cut_off_is_a_status() {
+    let left = Left::new();
+    for len in [0, 1, 100, 4095] {
+        // As one that was begun and never finished: it was never appended to.
+        let found = left.open_with(&left.bytes[..len]);
+        assert_eq!(found, Ok((1..=STORED as i64).collect()), "{len}");
+    }
+    for len in [4096, 5000, 8192, left.bytes.len() - 4096, left.bytes.len() - 8, left.bytes.len() - 1] {
+        assert_eq!(left.open_with(&left.bytes[..len]), Err(Status::Corrupt), "{len}");
+    }
+}
+
+#[test]
+fn a_flipped_bit_is_a_status_wherever_it_matters() {
+    let left = Left::new();
+    let (begin, end) = left.pending();
+    assert!(begin < end, "the ring was not gone round");
+    let mut random = Random::new();
+    for _ in 0..150 {
+        let at = begin + random.below((end - begin) as u64) as usize;
+        let mut bytes = left.bytes.clone();
+        bytes[at] ^= 1 << random.below(8);
+        assert_eq!(left.open_with(&bytes), Err(Status::Corrupt), "byte {at}");
+    }
+    // The header: refused, or it makes no difference; never a crash, never fewer entries than all.
+    for at in 0..256 {
+        for bit in [0, 7] {
+            let mut bytes = left.bytes.clone();
+            bytes[at] ^= 1 << bit;
+            match left.open_with(&bytes) {
+                Ok(found) => assert_eq!(found, all(), "byte {at}"),
+                Err(status) => {
+                    assert!(
+                        [Status::Corrupt, Status::Incompatible].contains(&status),
+                        "byte {at} {status:?}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn positions_that_cannot_be_are_a_status() {
+    let left = Left::new();
+    for at in [128, 136, 144] {
+        for value in [1, 7, u64::MAX, u64::MAX - 7, 1 << 62, 1 << 63, left.word(at) + 8, left.word(at) - 8] {
+            let mut bytes = left.bytes.clone();
+            bytes[at..at + 8].copy_from_slice(&value.to_le_bytes());
+            match left.open_with(&bytes) {
+                // Records before what is pending may be given up or not.
+                Ok(found) => assert!(found == all() && at == 144, "{at} {value}"),
+                Err(status) => assert_eq!(status, Status::Corrupt, "{at} {value}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_no_log_of_this_ledger_is_left_as_it_is() {
+    let left = Left::new();
+    let foreign = Left::new();
+    assert_eq!(left.open_with(&foreign.bytes), Err(Status::Incompatible), "of another ledger");
+    let mut newer = left.bytes.clone();
+    newer[8] = 99;
+    assert_eq!(left.open_with(&newer), Err(Status::Incompatible));
+    let text = "this is no log".repeat(1000);
+    assert_eq!(left.open_with(text.as_bytes()), Err(Status::Incompatible));
+    assert_eq!(fs::read(&left.log).unwrap(), text.as_bytes());
+    fs::remove_file(&left.log).unwrap();
+    fs::create_dir(&left.log).unwrap();
+    let error = left.place.try_open(&keys()).err().unwrap();
+    assert_eq!((error.status(), error.field()), (Status::Io, "path"));
+    fs::remove_dir(&left.log).unwrap();
+    let elsewhere = left.place.path("elsewhere");
+    fs::write(&elsewhere, &left.bytes).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &left.log).unwrap();
+    assert_eq!(left.place.try_open(&keys()).err().unwrap().status(), Status::Io, "no link is followed");
+    assert_eq!(fs::read(&elsewhere).unwrap(), left.bytes);
+}
+
+#[test]
+fn an_older_ledger_file_beside_its_log_is_told_and_not_mixed() {
+    let place = Place::new();
+    let ledger = place.open(&keys());
+    ledger.append_json(&entry(0.0, "n")).unwrap();
+    ledger.close().unwrap();
+    let older = fs::read(place.path("ledger.db")).unwrap();
+    let ledger = place.open(&keys());
+    for i in 1..2000 {
+        // Often round the ring: the log has not got all that the older file lacks.
+        ledger.append_json(&entry(f64::from(i), "n")).unwrap();
+    }
+    ledger.checkpoint().unwrap();
+    let log = fs::read(place.path("ledger.db-log")).unwrap();
+    ledger.close().unwrap();
+    let mut published = log.clone();
+    // One more that only the log has.
+    let word = |at: usize| u64::from_le_bytes(log[at..at + 8].try_into().unwrap());
+    published[136..144].copy_from_slice(&word(144).to_le_bytes());
+    fs::write(place.path("ledger.db"), older).unwrap();
+    fs::write(place.path("ledger.db-log"), &published).unwrap();
+    let error = place.try_open(&keys()).err().expect("an older copy");
+    assert_eq!(error.status(), Status::Incompatible);
+    assert!(error.message().contains("older"), "{error}");
+    // Without the log it can be gone on with.
+    fs::remove_file(place.path("ledger.db-log")).unwrap();
+    assert_eq!(ids(&place.open(&keys()).read_all().unwrap()), [1]);
+}
+
+/// The machine went down: the log says that it was another start of it.
+fn as_of_another_start(bytes: &[u8]) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    bytes[48] ^= 1;
+    let crc = crc32c::crc32c(&bytes[16..64]);
+    bytes[12..16].copy_from_slice(&crc.to_le_bytes());
+    bytes
+}
+
+#[test]
+fn after_the_machine_went_down_a_prefix_is_left() {
+    let left = Left::new();
+    let (begin, end) = left.pending();
+    assert_eq!(left.open_with(&as_of_another_start(&left.bytes)), Ok(all()), "all of it was on the medium");
+    let record = (end - begin) / PENDING;
+    for whole in [0, 1, 7, PENDING - 1] {
+        let mut bytes = as_of_another_start(&left.bytes);
+        // A page that never came to the medium.
+        bytes[begin + whole * record..end].fill(0);
+        let expected = (1..=(STORED + whole) as i64).collect();
+        assert_eq!(left.open_with(&bytes), Ok(expected), "{whole}");
+    }
+    // The header may be older than what stands behind it.
+    let mut bytes = as_of_another_start(&left.bytes);
+    let reclaimed = left.word(144).to_le_bytes();
+    bytes[136..144].copy_from_slice(&reclaimed);
+    let first = 4096 + (left.word(144) % left.word(32)) as usize;
+    bytes[first..first + 8].fill(0xff);
+    bytes[first + 4] = 0;
+    assert_eq!(left.open_with(&bytes), Ok(all()), "found where it stands");
+}
