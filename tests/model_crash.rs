@@ -694,11 +694,7 @@ impl Model {
                 }
             }
             At::Folding(purpose, rows, end, last) => step("commits", &|next| {
-                let last = if fault == Fault::ToldOfOthers {
-                    next.stored() + rows.len() as u8
-                } else {
-                    last
-                };
+                let last = if fault == Fault::ToldOfOthers { next.stored() + rows.len() as u8 } else { last };
                 next.rows.extend(rows.clone());
                 if fault == Fault::TwoTransactions {
                     next.writer = number;
@@ -775,6 +771,7 @@ impl Model {
             }
             At::ToSqlite if state.writer.is_none() => step("says sqlite", &|next| {
                 next.through = None;
+                next.log().lock = 0;
                 Ok(At::Remove)
             }),
             At::Remove => step("removes the log", &|next| {
@@ -805,9 +802,7 @@ impl Model {
                 }
                 step("closes the file", &|_| Ok(At::Out));
             }
-            At::ToLog => step("opens the log", &|next| {
-                Ok(At::Found { alone: true, stored: next.stored() })
-            }),
+            At::ToLog => step("opens the log", &|next| Ok(At::Found { alone: true, stored: next.stored() })),
             _ => {} // Waits.
         }
     }
@@ -913,8 +908,7 @@ const SMALL: Bounds = Bounds {
     readers: false,
 };
 
-const THREE: Bounds =
-    Bounds { processes: 3, appends: 2, deaths: 1, failures: 0, batches: false, ..SMALL };
+const THREE: Bounds = Bounds { processes: 3, appends: 2, deaths: 1, failures: 0, batches: false, ..SMALL };
 
 const CHANGES: Bounds = Bounds { changes: 2, deaths: 1, failures: 0, directs: false, ..SMALL };
 
@@ -940,7 +934,7 @@ fn two_processes_that_die_lose_nothing() {
 
 #[test]
 fn three_processes_that_die_lose_nothing() {
-    holds("three processes", THREE);
+    holds("three processes", Bounds { directs: deeper() > 0, ..THREE });
 }
 
 #[test]
@@ -964,7 +958,7 @@ fn every_fault_is_found() {
         (Fault::NumberGivenAgain, Bounds { directs: false, ..two }),
         (Fault::BatchInPieces, SMALL),
         (Fault::NoMending, SMALL),
-        (Fault::MendingForgotten, SMALL),
+        (Fault::MendingForgotten, Bounds { appends: 3, failures: 1, ..two }),
         (Fault::NoLookForGaps, Bounds { readers: true, ..two }),
         (Fault::ToldOfOthers, Bounds { appends: 3, ..two }),
         (Fault::TwoTransactions, SMALL),
