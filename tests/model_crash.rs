@@ -95,6 +95,8 @@ enum At {
     Stored(For, u8),
     DirectBegun(Append),
     DirectDone(Append),
+    DirectNoted(Append, u8),
+    DirectTold(Append),
     CloseGate,
     Leave,
     ChangeTurn,
@@ -358,6 +360,8 @@ impl Process {
                 | At::Told(..)
                 | At::DirectBegun(..)
                 | At::DirectDone(..)
+                | At::DirectNoted(..)
+                | At::DirectTold(..)
                 | At::ToSqlite
                 | At::Flush(For::Direct(_) | For::Change)
                 | At::Folding(For::Direct(_) | For::Change, ..)
@@ -452,22 +456,20 @@ impl Model {
         let process = &state.processes[me];
         let number = Some(me as u8);
         match process.at.clone() {
-            At::Out => {
-                // Whoever changes how it commits is waited for.
-                if state.openings > 0 && state.sole.is_none() {
-                    step("opens", &|next| {
+            // Whoever changes how it commits is waited for.
+            At::Out if state.openings > 0 && state.sole.is_none() => {
+                step("opens", &|next| {
+                    next.openings -= 1;
+                    Ok(if next.through.is_some() { At::Gate } else { At::Sqlite })
+                });
+                let is_log = state.log.as_ref().is_some_and(|log| log.finished);
+                if self.bounds.readers && state.through.is_some() && is_log && state.gate.is_none() {
+                    step("opens to read", &|next| {
                         next.openings -= 1;
-                        Ok(if next.through.is_some() { At::Gate } else { At::Sqlite })
+                        let log = next.log().clone();
+                        next.processes[me].restart(&log)?;
+                        Ok(At::Reading)
                     });
-                    let is_log = state.log.as_ref().is_some_and(|log| log.finished);
-                    if self.bounds.readers && state.through.is_some() && is_log && state.gate.is_none() {
-                        step("opens to read", &|next| {
-                            next.openings -= 1;
-                            let log = next.log().clone();
-                            next.processes[me].restart(&log)?;
-                            Ok(At::Reading)
-                        });
-                    }
                 }
             }
             At::Gate if state.gate.is_none() => step("passes the gate", &|next| {
@@ -651,7 +653,9 @@ impl Model {
             At::Flush(purpose) => {
                 let log = state.log.as_ref().expect("there");
                 if !log.pending() {
-                    step("has folded", &|_| {
+                    step("has folded", &|next| {
+                        // Said before it is begun.
+                        next.log().direct |= matches!(purpose, For::Direct(_));
                         Ok(match purpose {
                             For::Itself => At::Idle,
                             For::Room(append) => At::Turn(append),
@@ -724,7 +728,6 @@ impl Model {
             // A batch straight into the file.
             At::DirectBegun(append) if state.writer.is_none() => step("commits a batch", &|next| {
                 let Append { number, count, .. } = append;
-                next.log().direct = true;
                 next.rows.extend((0..count).map(|index| tag(number, count, index)));
                 next.through = next.through.map(|_| next.rows.len() as u8);
                 Ok(At::DirectDone(append))
@@ -735,7 +738,17 @@ impl Model {
                 let end = log.published + 1;
                 reclaim(log, end);
                 log.put(end - 1, Record::Elsewhere { first, last });
-                (log.published, log.direct) = (end, false);
+                log.published = end;
+                Ok(At::DirectNoted(append, end))
+            }),
+            At::DirectNoted(append, end) => step("tells that it is stored", &|next| {
+                let log = next.log();
+                log.stored_id = log.stored_id.max(append.first_id + append.count - 1);
+                log.drained = log.drained.max(end);
+                Ok(At::DirectTold(append))
+            }),
+            At::DirectTold(append) => step("has told all", &|next| {
+                next.log().direct = false;
                 Ok(At::Told(append))
             }),
 
