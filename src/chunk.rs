@@ -292,7 +292,7 @@ fn bytes_of(node_id: usize, features: usize) -> usize {
 }
 
 /// What an entry takes beside its strings.
-const ROW_BYTES: usize = size_of::<Row>() + 8 * size_of::<u64>();
+const ROW_BYTES: usize = size_of::<Row>() + size_of::<[u64; 8]>();
 
 /// Collects entries into chunks that have room for them and no more.
 #[derive(Default)]

@@ -1,6 +1,7 @@
 //! One engine for each ledger file in a process, however often and by whatever name it is opened.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, Weak};
 
 use crate::call;
@@ -26,6 +27,8 @@ struct Registry {
 struct Slot {
     /// Locked while an engine is being opened.
     engines: Locked<Engines>,
+    /// Engines that have something of the file open, those included that are ending.
+    tenants: AtomicUsize,
     /// For the commit log: see [`Tenancy::gate`].
     gate: Arc<Locked<()>>,
 }
@@ -42,6 +45,7 @@ pub(crate) struct Tenancy(Arc<Slot>);
 
 impl Tenancy {
     fn new(slot: &Arc<Slot>) -> Tenancy {
+        slot.tenants.fetch_add(1, Ordering::AcqRel);
         Tenancy(Arc::clone(slot))
     }
 }
@@ -57,15 +61,15 @@ impl Tenancy {
         Arc::clone(&self.0.gate)
     }
 
-    /// Whether no other engine of this process has the file, or is about to.
+    /// Whether no other engine of this process has the file.
     pub fn is_alone(&self) -> bool {
-        // The registry has the slot, and so does this.
-        Arc::strong_count(&self.0) == 2
+        self.0.tenants.load(Ordering::Acquire) == 1
     }
 }
 
 impl Drop for Tenancy {
     fn drop(&mut self) {
+        self.0.tenants.fetch_sub(1, Ordering::AcqRel);
         with_registry(|registry| {
             registry
                 .slots
@@ -102,27 +106,46 @@ pub(crate) fn open(settings: &mut Settings) -> Result<Arc<Engine>> {
         }
     };
     let slot = slot(place.id());
-    let opened = slot.engines.with(|engines| engines.open(place, &slot, settings));
-    opened.unwrap_or_else(|| {
-        Err(call::waited_for(&format!("another thread was opening \"{path}\""), "try again"))
-    })
+    let waited =
+        || call::waited_for(&format!("another thread was opening or closing \"{path}\""), "try again");
+    let mut place = Some(place);
+    for tries in 0.. {
+        let opened = slot.engines.with(|engines| engines.open(&mut place, &slot, settings));
+        match opened.ok_or_else(waited)?? {
+            Some(engine) => return Ok(engine),
+            // Nobody can wait in here for an engine that ends: it comes through here itself.
+            None if call::pause(tries) => {}
+            None => break,
+        }
+    }
+    Err(waited())
 }
 
 impl Engines {
-    /// The engine that serves these settings, one that is open or a new one.
-    fn open(&mut self, place: Place, slot: &Arc<Slot>, settings: &mut Settings) -> Result<Arc<Engine>> {
+    /// The engine that serves these settings, one that is open or a new one. `None` while another one is
+    /// ending: what processes agree by is one for all engines of a process.
+    fn open(
+        &mut self,
+        place: &mut Option<Place>,
+        slot: &Arc<Slot>,
+        settings: &mut Settings,
+    ) -> Result<Option<Arc<Engine>>> {
         let read_only = settings.flag("read_only");
         let (writing, reading) = (self.writing.upgrade(), self.reading.upgrade());
         for engine in [&writing, &reading].into_iter().flatten() {
             engine.shared().check_place()?;
             engine.settle(settings)?;
         }
+        let alive = usize::from(writing.is_some()) + usize::from(reading.is_some());
         if let Some(engine) = writing.or(reading.filter(|_| read_only)) {
-            return Ok(engine);
+            return Ok(Some(engine));
         }
-        let engine = create(Some(place), Some(Tenancy::new(slot)), settings)?;
+        if slot.tenants.load(Ordering::Acquire) > alive {
+            return Ok(None);
+        }
+        let engine = create(place.take(), Some(Tenancy::new(slot)), settings)?;
         *(if read_only { &mut self.reading } else { &mut self.writing }) = Arc::downgrade(&engine);
-        Ok(engine)
+        Ok(Some(engine))
     }
 }
 
@@ -140,8 +163,13 @@ fn missing(path: &str, why: &str) -> Error {
 /// The place of a file's engines.
 fn slot(id: FileId) -> Arc<Slot> {
     with_registry(|registry| {
-        let new =
-            || Arc::new(Slot { gate: Arc::new(Locked::new(())), engines: Locked::new(Engines::default()) });
+        let new = || {
+            Arc::new(Slot {
+                tenants: AtomicUsize::new(0),
+                gate: Arc::new(Locked::new(())),
+                engines: Locked::new(Engines::default()),
+            })
+        };
         Arc::clone(registry.slots.entry(id).or_insert_with(new))
     })
 }

@@ -732,3 +732,24 @@ fn a_forked_child_opens_the_ledger_that_its_parent_goes_on_with() {
     ledger.close().unwrap();
     assert_eq!(place.open(&[]).count().unwrap(), last);
 }
+
+/// What processes agree by is one for all engines of a process: one that ends must not take it from one
+/// that begins.
+#[test]
+fn a_ledger_is_dropped_in_one_thread_while_another_opens_it() {
+    let place = Place::new();
+    let mut last = 0;
+    for round in 0..60 {
+        let first = place.open(&[LOG, SMALL]);
+        assert_eq!(first.append_json(&entry(f64::from(round), "first")).unwrap(), last + 1);
+        let second = thread::scope(|scope| {
+            scope.spawn(|| if round % 2 == 0 { drop(first) } else { first.close().unwrap() });
+            scope.spawn(|| place.open(&[LOG, SMALL])).join().unwrap()
+        });
+        last = second.append_json(&entry(f64::from(round), "second")).unwrap();
+        assert_eq!(last, 2 * i64::from(round) + 2);
+        assert!(place.path("ledger.db-log").exists());
+        drop(second);
+    }
+    check_whole(&place.open(&[]), 1, last);
+}

@@ -160,10 +160,9 @@ impl CommitLog {
     /// Becomes one of those who append.
     fn join(&mut self) -> Result<()> {
         let given = self.map.half(AT_INCARNATIONS).fetch_add(1, Ordering::Relaxed);
-        let incarnation = given.saturating_add(1);
-        if incarnation > lock::INCARNATION_MAX {
-            let message = "the log was opened too often; close the ledger in all processes once";
-            return Err(Error::new(Status::LimitExceeded, message));
+        let incarnation = given.wrapping_add(1);
+        if incarnation == 0 || incarnation > lock::INCARNATION_MAX {
+            return Err(header_damaged(&self.path));
         }
         let locked = self.locks.try_exclusive(lock::byte_of(incarnation)).map_err(|error| self.io(&error))?;
         if !locked {
@@ -199,8 +198,7 @@ impl CommitLog {
         set(AT_STORED_ID, stored.stored_id.cast_unsigned());
         set(AT_REMOVED_ID, stored.removed_id.cast_unsigned());
         set(AT_STRAIGHT, 0);
-        // Whoever had it or waited for it is no more, and no incarnation is alive.
-        self.map.half(AT_INCARNATIONS).store(0, Ordering::Relaxed);
+        // Whoever had it or waited for it is no more.
         self.map.half(AT_LOCK).store(0, Ordering::Relaxed);
         self.map.half(AT_DRAINER).store(0, Ordering::Relaxed);
         let mut fixed = [0; FIXED_WORDS];
@@ -271,7 +269,7 @@ fn make(file: &File, identity: &Identity, ring_bytes: u64) -> io::Result<usize> 
     write_fixed(&map, &fixed);
     // Not where an earlier log of the ledger was: positions label what caches keep.
     let seconds = u64::try_from(sys::clock::coarse_seconds()).unwrap_or(0);
-    let begin = (seconds % (1 << 34) << 20) / ring * ring;
+    let begin = ((seconds % (1 << 34)) << 20) / ring * ring;
     for at in [AT_PUBLISHED, AT_DRAINED, AT_RECLAIMED] {
         map.write(at, &[begin]);
     }

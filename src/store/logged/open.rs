@@ -17,7 +17,7 @@ use crate::gate::Locked;
 use crate::logging::Level;
 use crate::metrics::Metrics;
 use crate::store::Version;
-use crate::store::sqlite::{Place, SqliteStore};
+use crate::store::sqlite::{Nodes, Place, SqliteStore};
 use crate::sys::files::{self, FileLocks};
 use crate::sys::mapping;
 use crate::tail::Tail;
@@ -232,10 +232,10 @@ impl Logged {
             Err(error) if error.status() == Status::Corrupt => None,
             nodes => nodes?,
         };
-        if let Some((as_of, nodes)) = nodes {
+        if let Some(Nodes { as_of, newest }) = nodes {
             let mut feeding = self.feeding();
             if as_of >= feeding.seen.floor() {
-                feeding.seen.learn_all(nodes);
+                feeding.seen.learn_all(newest);
             }
         }
         Ok(())
@@ -264,15 +264,19 @@ impl Logged {
     /// Leaves the log, and takes it away if nobody needs it any more. `last`: nobody else in this process
     /// has the ledger.
     pub fn leave_log(&self, log: &CommitLog, last: bool) -> Result<()> {
+        let mut has_left = false;
         let left = self.gate.pass(true, || {
             let others = self.locks.is_locked_by_others(PRESENCE..PRESENCE + 1);
             let is_free = last && log.pending() == 0 && others.is_ok_and(|others| !others);
             let gone = if is_free { log.take_away() } else { Ok(()) };
             log.leave();
+            has_left = true;
             gone
         });
-        // Also where the gate was not to be had: the log stays, and whoever comes next goes on with it.
-        log.leave();
+        if !has_left {
+            // The gate was not to be had: the log stays, and whoever comes next goes on with it.
+            log.leave();
+        }
         left
     }
 }

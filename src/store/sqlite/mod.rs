@@ -194,6 +194,14 @@ pub(crate) struct Answers {
     pub ids: Vec<Option<i64>>,
 }
 
+/// All nodes of the file.
+pub(crate) struct Nodes {
+    /// The last id that the file had of those that come by the commit log.
+    pub as_of: i64,
+    /// Each with its largest timestamp.
+    pub newest: Vec<(String, f64)>,
+}
+
 /// What the commit log needs of the ledger file.
 impl SqliteStore {
     /// Where the file is.
@@ -227,9 +235,8 @@ impl SqliteStore {
         self.witness.with(|connection| work(connection)).ok_or_else(no_turn)?
     }
 
-    /// All nodes, each with its largest timestamp, and how far the file had what came by the commit log;
-    /// `None` where there are more than so many.
-    pub fn nodes(&self, most: usize) -> Result<Option<(i64, Vec<(String, f64)>)>> {
+    /// All nodes; `None` where there are more than so many.
+    pub fn nodes(&self, most: usize) -> Result<Option<Nodes>> {
         self.witnessing(|connection| self.readers.nodes(connection, most))
     }
 

@@ -11,7 +11,7 @@ use super::fault::translate;
 use super::pool::{Pool, Pooled};
 use super::select::Select;
 use super::writer::roll_back;
-use super::{Answers, Questions, rows, schema};
+use super::{Answers, Nodes, Questions, rows, schema};
 use crate::call;
 use crate::chunk::{ChunkBuilder, Entry};
 use crate::commit_log::Identity;
@@ -117,9 +117,8 @@ impl Readers {
         Ok(identity)
     }
 
-    /// All nodes, each with its largest timestamp, and how far the file had what came by the commit log;
-    /// `None` where there are more than so many.
-    pub fn nodes(&self, connection: &Connection, most: usize) -> Result<Option<(i64, Vec<(String, f64)>)>> {
+    /// All nodes; `None` where there are more than so many.
+    pub fn nodes(&self, connection: &Connection, most: usize) -> Result<Option<Nodes>> {
         // From node to node in the index, without looking at what is between.
         const NODES: &str = "WITH RECURSIVE nodes(name) AS (
                 SELECT min(node_id) FROM ledger
@@ -147,7 +146,7 @@ impl Readers {
             }
         }
         snapshot.end();
-        Ok(Some((as_of, nodes)))
+        Ok(Some(Nodes { as_of, newest: nodes }))
     }
 
     /// Answers what the commit log does not know about entries like new ones.
