@@ -50,10 +50,21 @@
  *     never later see a new smaller one. A read sees every append that was acknowledged before it
  *     began, in this process and in any other. Ids are never used again.
  *
+ * Commit
+ *     With `commit = log`, the default of new files, an append is a record in a commit log, the file
+ *     `<path>-log` that all processes with the ledger open have mapped, and is in every reader's
+ *     answers from then on. In the background, some 20 milliseconds later, it is folded into the
+ *     ledger file; until then other programs, which may read the file at any time, do not see it.
+ *     simledger_flush does it at once; simledger_sql, integrity checks and cleanups do it first. The
+ *     last close folds everything and takes the log away. Other programs cannot INSERT into such a
+ *     file (a trigger says so). With `commit = sqlite` an append is a transaction of SQLite.
+ *
  * Durability
  *     An append that returned OK survives the death of any process, at every synchronous_mode. It
  *     survives a power cut at FULL and EXTRA; at NORMAL the newest may be lost then, and what is left
  *     is a prefix in the order of ids; at OFF a power cut may damage the file.
+ *     A copy of a ledger is the file with its `-log` and `-wal`, made while nobody has it open; after
+ *     the last close, or a checkpoint with nothing appended since, the file alone.
  *
  * Other code of the process
  *     May open, use and close the file as it likes, through another SQLite too: the library's locks
@@ -609,6 +620,8 @@ void simledger_config_free(simledger_config *config);
  * | `synchronous_mode` | `NORMAL` | `OFF`, `NORMAL`, `FULL` or `EXTRA`; see Durability above |
  * | `cache_size` | `10000` | SQLite's page cache in KB for each connection |
  * | `max_connections` | `10` | most connections that read at once, 1 to 1000 |
+ * | `tail_bytes_max` | `67108864` | bytes of the newest entries kept in memory by each process; what the ledger file does not have yet is kept anyway |
+ * | `log_bytes` | `67108864` | bytes of the commit log, 64 KiB to 64 GiB, where one is made; with so much not yet folded into the file, appends wait |
  * | `entry_cache_size` | `32` | entries kept in memory by id; 0: none |
  * | `query_cache_size` | `32` | by-node results kept in memory; 0: none |
  * | `cache_ttl` | `300` | seconds that a cache keeps what nobody asks for; answers are never stale, whatever it is |
@@ -616,7 +629,7 @@ void simledger_config_free(simledger_config *config);
  * | `unique` | `timestamp_node_id` | one entry for each timestamp and node, or `none`: any number |
  * | `clock` | `wall` | what age counts from in a cleanup: the system's clock, or `simulated`: the newest timestamp (for simulated time) |
  * | `guards` | `on` | triggers in the file that keep other programs from changing entries; `off` leaves them out |
- * | `commit` | `sqlite` | how an append is made durable: a transaction of SQLite |
+ * | `commit` | `log` | how an append is made durable: `log`, a record in a commit log beside the file (see Commit above); `sqlite`, a transaction of SQLite. `log` is not possible in memory and on network file systems: where nobody asked for it, and with `guards = off`, it is `sqlite` then. A file that another program made is `sqlite` unless `log` is asked for |
  * | `profile` | `default` | `high_throughput`: max_connections 20, timeout 60, cache_size 50000 (up to 20 times 50 MB); `low_latency`: max_connections 5, timeout 10, synchronous_mode OFF (a power cut may damage the file) |
  *
  * Booleans are `true`, `yes`, `on`, `1` or `false`, `no`, `off`, `0`; the case of letters does not
@@ -811,7 +824,8 @@ simledger_status simledger_open(const simledger_config *config,
  *
  * Returns OK; CLOSED (it was closed before, or inherited over a fork); INVALID_ARGUMENT (not a
  * handle; from inside its callback: it stays open); IO, NO_SPACE, CORRUPT (the file could not be
- * put in order; all that was acknowledged is in it or in its WAL); INTERNAL.
+ * put in order; all that was acknowledged is in it, in its WAL or in its commit log, and the next
+ * opening goes on from there); INTERNAL.
  */
 simledger_status simledger_close(simledger_ledger *ledger, simledger_error **error);
 
@@ -932,8 +946,8 @@ simledger_status simledger_append(simledger_ledger *ledger,
                                   simledger_error **error);
 
 /**
- * Appends many entries in one transaction: all of them or none, with ids that follow one another.
- * Much faster for each than one at a time.
+ * Appends many entries together: all of them or none, with ids that follow one another. Any number:
+ * what takes more than half of the commit log goes straight into the file, while others wait.
  *
  * - `json`: a JSON array of entries, or JSON lines: one entry on each line (blank lines do not
  *   count). UTF-8, lent for the call, `json_len` bytes long or `SIMLEDGER_NUL_TERMINATED`. No
@@ -1202,7 +1216,7 @@ simledger_status simledger_features_set_integers(simledger_features *features,
  * from `simledger_entries_position`. Nothing new is OK with no entries.
  *
  * Gives every entry, the caller's own too. Returns at once and never waits for entries: do other
- * work between two polls; a poll that finds nothing costs some microseconds.
+ * work between two polls; a poll that finds nothing costs a tenth of a microsecond (`commit = log`).
  *
  * Ids become visible in order: whoever has seen an id will never later see a smaller one that is
  * new. All that was acknowledged before the call began, in any process, is seen.
@@ -1846,10 +1860,10 @@ simledger_status simledger_flush(simledger_ledger *ledger,
                                  simledger_error **error);
 
 /**
- * Puts all that was acknowledged into the ledger file itself and empties its WAL, waiting for
- * readers within `timeout`. SQLite does this by itself as the WAL grows and when the last handle
- * closes; after this call, and before the next append, the one file is all there is to copy.
- * Nothing to do for a ledger in memory or without a WAL.
+ * Puts all that was acknowledged into the ledger file itself, from the commit log and from SQLite's
+ * WAL, and empties the WAL, waiting for readers within `timeout`. Both happen by themselves in the
+ * background and when the last handle closes; after this call, and before the next append, the one
+ * file is all there is to copy. Nothing to do for a ledger in memory.
  *
  * Any thread. Returns OK; INVALID_ARGUMENT; BUSY (a reader or another process kept the WAL in use;
  * what could be folded in was); or as any call that writes: INTERRUPTED, READ_ONLY, NO_SPACE, IO,
@@ -1959,8 +1973,11 @@ simledger_status simledger_release_connections(simledger_ledger *ledger, simledg
  * |---|---|
  * | `entries_appended` | entries appended |
  * | `duplicates_ignored` | entries left out, equal ones being there (`on_duplicate = ignore`) |
+ * | `entries_folded` | entries that the drain moved from the commit log to the ledger file |
  * | `entries_deleted` | entries that cleanup deleted |
  * | `rows_skipped` | rows of other programs that reads skipped, being no valid entries |
+ * | `log_pending_bytes` | what of the commit log is not in the ledger file yet |
+ * | `tail_bytes`, `tail_entries` | the newest entries in memory |
  * | `entry_cache_hits`, `entry_cache_misses` | `simledger_get_by_id` from memory, and from the file (entries that are not there too) |
  * | `query_cache_hits`, `query_cache_misses` | `simledger_read_by_node` from memory, and from the file |
  * | `retries` | further tries where another process held a lock |
@@ -1976,7 +1993,7 @@ simledger_status simledger_release_connections(simledger_ledger *ledger, simledg
  * | `query_cache_results`, `query_cache_age_seconds` | likewise by node |
  * | `integrity_check_progress` | how far the integrity check is that runs, or ran last, 0 to 1 |
  * | `errors` | an object: calls that failed, by status (`BUSY`, ...); those with NULL or no UTF-8 aside |
- * | `latency_seconds` | an object of objects: `count`, `sum`, `p50`, `p90`, `p99` and `max` of `append`, `append_many`, `poll`, `read_all`, `get_by_id`, `read_by_node`, `query`, `count`, `sql`, `cleanup`, `checkpoint`, `reindex`, `optimize`, `vacuum`, `integrity_check`, `connection_wait`, `writer_wait` and `other`; of polls, gets and by-node reads one in 16 is timed and counts for 16; quantiles are right to an eighth |
+ * | `latency_seconds` | an object of objects: `count`, `sum`, `p50`, `p90`, `p99` and `max` of `append`, `append_many`, `poll`, `read_all`, `get_by_id`, `read_by_node`, `query`, `count`, `sql`, `cleanup`, `flush`, `checkpoint`, `reindex`, `optimize`, `vacuum`, `integrity_check`, `connection_wait`, `writer_wait`, `fold` and `other`; of appends of one entry, polls, gets and by-node reads one in 16 is timed and counts for 16; quantiles are right to an eighth |
  *
  * - `json`: gets the text, yours until `simledger_string_free`; NULL on failure.
  * - `json_len`: gets its length in bytes; 0 on failure. May be NULL.

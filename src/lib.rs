@@ -37,7 +37,9 @@
 //! | `ledger` | the API for Rust |
 //! | `registry`, `engine` | one engine for each file in a process |
 //! | `shared`, `retention` | its storage, caches and metrics, and what runs in the background |
-//! | `store` | durable storage behind a trait; `store::sqlite` is the one there is |
+//! | `store` | durable storage behind a trait: `store::logged` is what ledgers are opened as, `store::sqlite` their file |
+//! | `commit_log` | the log that processes map, from which entries are folded into the file |
+//! | `tail`, `join` | the newest entries in memory, and what the storage has beside them |
 //! | `gate` | the lock that callers wait at, timed and fair |
 //! | `cache` | recent reads in memory, never stale |
 //! | `sys` | what the operating system needs, behind small safe types; `sys::files`: locks that nobody else in the process can drop |

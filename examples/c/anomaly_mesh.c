@@ -204,7 +204,7 @@ static bool run_with_workers(struct mesh *mesh) {
 
 /* With a ledger in a temporary directory, since SQLite puts files of its own beside it. */
 static bool run_in_temporary_directory(struct mesh *mesh) {
-    static const char *const files[] = {"mesh.db", "mesh.db-wal", "mesh.db-shm"};
+    static const char *const files[] = {"mesh.db", "mesh.db-log", "mesh.db-wal", "mesh.db-shm"};
     const char *parent = getenv("TMPDIR");
     char directory[4096], path[4096 + 16];
     snprintf(directory, sizeof directory, "%s/anomaly_mesh.XXXXXX", parent ? parent : "/tmp");

@@ -92,8 +92,8 @@ pub unsafe extern "C" fn simledger_append(
     unsafe { guard(error, body) }
 }
 
-/// Appends many entries in one transaction: all of them or none, with ids that follow one another.
-/// Much faster for each than one at a time.
+/// Appends many entries together: all of them or none, with ids that follow one another. Any number:
+/// what takes more than half of the commit log goes straight into the file, while others wait.
 ///
 /// - `json`: a JSON array of entries, or JSON lines: one entry on each line (blank lines do not
 ///   count). UTF-8, lent for the call, `json_len` bytes long or `SIMLEDGER_NUL_TERMINATED`. No

