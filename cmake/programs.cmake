@@ -4,6 +4,7 @@
 #   tests/c/*.c                          one program a file, compiled as C11 and again as C++17
 #   tests/cpp/*.cpp                      one program a file, C++17
 #   tests/python/two_sqlites.py          one process with two copies of SQLite
+#   tests/python/mixed_processes.py      processes that are killed and started again
 #   tests/link/                          how the libraries are linked and loaded
 #
 # Tests are named by kind: c11/<name>, cxx17/<name>, cpp/<name>, example/..., python/..., link/..., and
@@ -133,7 +134,9 @@ if(SIMLEDGER_BUILD_TESTS)
     if(PYTHON3_EXECUTABLE)
         simledger_test(python/two_sqlites ${PYTHON3_EXECUTABLE} ${PROJECT_SOURCE_DIR}/tests/python/two_sqlites.py
             ${simledger_shared})
-        set_tests_properties(python/two_sqlites PROPERTIES PROCESSORS 2)
+        simledger_test(python/mixed_processes ${PYTHON3_EXECUTABLE}
+            ${PROJECT_SOURCE_DIR}/tests/python/mixed_processes.py ${simledger_shared})
+        set_tests_properties(python/two_sqlites python/mixed_processes PROPERTIES PROCESSORS 2)
     else()
         simledger_test(python/two_sqlites sh -c "echo 'skipped: there is no python3' && exit 77")
     endif()

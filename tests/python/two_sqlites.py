@@ -52,9 +52,8 @@ class Library:
             self.library.simledger_error_free(error)
             raise (TimeoutError if status == BUSY else Failed)(f"{name}: {message}")
 
-    def open(self, path, journal_mode):
+    def open(self, **keys):
         config = ctypes.c_void_p(self.library.simledger_config_new())
-        keys = {"path": path, "journal_mode": journal_mode, "synchronous_mode": "OFF", "commit": "sqlite"}
         for key, value in keys.items():
             self.call("config_set", config, key.encode(), NUL_TERMINATED, value.encode(), NUL_TERMINATED)
         ledger = ctypes.c_void_p()
@@ -98,6 +97,10 @@ class Run:
         self.counts, self.errors, self.lock = collections.Counter(), collections.Counter(), threading.Lock()
         self.acknowledged = set()
 
+    def open(self):
+        keys = {"journal_mode": self.journal_mode, "synchronous_mode": "OFF", "commit": "sqlite"}
+        return self.library.open(path=self.path, **keys)
+
     def count(self, what):
         with self.lock:
             self.counts[what] += 1
@@ -121,7 +124,7 @@ class Run:
         """Appends, and closes and opens its handle every now and then."""
         number = 0
         while not self.stopped.is_set():
-            ledger = self.attempt(self.library.open, self.path, self.journal_mode)
+            ledger = self.attempt(self.open)
             if ledger is None:
                 continue
             for _ in range(OPERATIONS_A_HANDLE):
@@ -136,7 +139,7 @@ class Run:
     def poll_on(self):
         position = 0
         while not self.stopped.is_set():
-            ledger = self.attempt(self.library.open, self.path, self.journal_mode)
+            ledger = self.attempt(self.open)
             if ledger is None:
                 continue
             for _ in range(OPERATIONS_A_HANDLE):
@@ -177,7 +180,7 @@ class Run:
             self.count("visits")
 
     def go(self):
-        self.library.close(self.library.open(self.path, self.journal_mode))
+        self.library.close(self.open())
         connection = sqlite3.connect(self.path)
         connection.execute("CREATE TABLE host (thread INTEGER, value INTEGER)")
         connection.close()
@@ -205,7 +208,7 @@ class Run:
             found.update(connection.execute("SELECT node_id, CAST(timestamp AS INTEGER) FROM ledger"))
             found.update(connection.execute("SELECT thread, value FROM host"))
             connection.close()
-            ledger = self.library.open(self.path, self.journal_mode)
+            ledger = self.open()
             findings = self.library.findings(ledger)
             self.library.close(ledger)
         except (Failed, TimeoutError, sqlite3.Error) as error:
