@@ -12,7 +12,7 @@ export PATH := $(CURDIR)/build/venv/bin:$(PATH)
 # The same profile and features for all of these: SQLite is compiled once.
 CARGO_TEST := cargo test --release --locked --features test-hooks
 
-.PHONY: help demo test lib header fmt lint doc install clean
+.PHONY: help demo test lib header fmt lint doc targets install clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -56,6 +56,11 @@ lint: ## Check the format and clippy
 
 doc: ## Build the Rust documentation
 	RUSTDOCFLAGS=-Dwarnings cargo doc --no-deps --release --locked
+
+targets: lib ## Measure what the calls cost against what they are to reach
+	$(CC) -std=gnu11 -O2 -Wall -Iinclude -o build/targets benches/targets.c \
+	    build/lib/libsimledger.a -lpthread -ldl -lm
+	tools/in-fresh-dir build/targets-files "$(CURDIR)/build/targets" --dir . $(ARGS)
 
 install: ## Install under PREFIX (and DESTDIR)
 	@tools/need cmake

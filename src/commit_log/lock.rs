@@ -13,12 +13,12 @@
 //! The word with a futex follows Ulrich Drepper, "Futexes Are Tricky", mutex 2.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::call;
 use crate::sys::files::FileLocks;
 use crate::sys::futex;
+use crate::sys::moment::{AtomicU32, Instant, Ordering, SPINS, spin_loop};
 
 /// Somebody sleeps.
 const WAITED_FOR: u32 = 1 << 31;
@@ -35,9 +35,6 @@ const PATIENCE: Duration = Duration::from_millis(1);
 /// How long one sleeps before looking whether the holder is still alive. Only a holder that died or
 /// was stopped has the lock for so long.
 const LOOK: Duration = Duration::from_millis(5);
-
-/// Times that one looks again before going to sleep: the lock is held for less than a microsecond.
-const SPINS: u32 = 40;
 
 /// The bytes of the ledger file that incarnations lock.
 const ALIVE: u64 = 1 << 32;
@@ -79,7 +76,7 @@ fn take_slowly(word: &AtomicU32, me: u32, files: &FileLocks) -> bool {
         }
         if spins < SPINS && seen & HOLDER != 0 {
             spins += 1;
-            std::hint::spin_loop();
+            spin_loop();
             continue;
         }
         began.get_or_insert_with(Instant::now);

@@ -14,6 +14,7 @@ pub(crate) mod fork;
 pub(crate) mod futex;
 mod grow;
 pub(crate) mod mapping;
+pub(crate) mod moment;
 mod thread;
 mod words;
 

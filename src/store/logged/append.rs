@@ -21,7 +21,7 @@ use crate::store::{Appended, Batch, OnDuplicate};
 use crate::utc;
 
 /// Decoding that is done before one's turn and not in it, in bytes.
-const BEHIND_MAX: u64 = 64 << 10;
+const BEHIND_MAX: u64 = 1 << 10;
 
 /// What was found out about a batch while it was not one's turn.
 #[derive(Default)]
