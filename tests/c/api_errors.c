@@ -130,7 +130,8 @@ static void sqlite_and_retries_are_named(void) {
     CHECK(!simledger_error_retryable(error));
     simledger_error_free(error);
 
-    ledger = open_with("locked.db", "journal_mode", "DELETE", "timeout", "0", END);
+    ledger =
+        open_with("locked.db", "journal_mode", "DELETE", "timeout", "0", "commit", "sqlite", END);
     append(ledger, 1, "n");
     /* As another process does that writes: with SQLite's lock byte "reserved". */
     const int file = open("locked.db", O_RDWR);

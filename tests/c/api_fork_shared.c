@@ -23,8 +23,10 @@ static void append_one(double timestamp, const char *node_id) {
 }
 
 static void *append_on(void *node_id) {
-    for (int i = 0; !__atomic_load_n(&stop, __ATOMIC_SEQ_CST); i++)
+    for (int i = 0; !__atomic_load_n(&stop, __ATOMIC_SEQ_CST); i++) {
         append_one(i, (const char *)node_id);
+        usleep(100); /* so that what each child checks as a whole stays small */
+    }
     return NULL;
 }
 

@@ -144,7 +144,8 @@ static void what_writes_is_refused_where_only_reading_is_allowed(void) {
 }
 
 static void caches_have_an_age_until_they_are_empty(void) {
-    simledger_ledger *ledger = open_with("caches.db", END);
+    /* With a commit log the newest are in memory anyway, and in no cache. */
+    simledger_ledger *ledger = open_with("caches.db", "commit", "sqlite", END);
     append(ledger, 1, "n");
     double age = 77;
     CHECK_STATUS(SIMLEDGER_NOT_FOUND, simledger_cache_age(ledger, &age, &error));
@@ -174,7 +175,8 @@ static void caches_have_an_age_until_they_are_empty(void) {
 }
 
 static void connections_are_closed_and_opened_again(void) {
-    simledger_ledger *ledger = open_with("caches.db", END);
+    /* With a commit log the newest are in memory anyway, and in no cache. */
+    simledger_ledger *ledger = open_with("caches.db", "commit", "sqlite", END);
     CHECK(count_of(ledger) == 1);
     CHECK(metric(ledger, "connections_idle") >= 1);
     CHECK_OK(simledger_release_connections(ledger, &error));
@@ -311,7 +313,7 @@ static void *clean_in_vain(void *ledger) {
 
 static void calls_that_wait_are_interrupted(void) {
     simledger_ledger *ledger =
-        open_with("wait.db", "journal_mode", "DELETE", "timeout", "1e9", END);
+        open_with("wait.db", "journal_mode", "DELETE", "timeout", "1e9", "commit", "sqlite", END);
     CHECK(append(ledger, 1, "n") == 1);
     CHECK_OK(simledger_interrupt(ledger, &error)); /* nothing is in flight, and nothing is ended */
     CHECK_OK(simledger_transaction_begin(ledger, &pending, &error));
@@ -336,8 +338,8 @@ static void calls_that_wait_are_interrupted(void) {
 }
 
 static void retries_end_at_their_count(void) {
-    simledger_ledger *ledger =
-        open_with("retry.db", "journal_mode", "DELETE", "retry_count", "3", END);
+    simledger_ledger *ledger = open_with("retry.db", "journal_mode", "DELETE", "retry_count", "3",
+                                         "commit", "sqlite", END);
     int descriptor = lock_reserved_byte("retry.db");
     CHECK_FAILS(SIMLEDGER_BUSY, "retry_count", "8 further tries",
                 simledger_append(ledger, 5, "n", 1, "{}", 2, 1, NULL, &error));

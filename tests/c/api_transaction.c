@@ -168,7 +168,8 @@ static void a_refused_entry_leaves_the_others(void) {
 /* Another program holds SQLite's lock on writing: this byte of the file, with a rollback journal.
  */
 static void one_that_came_to_a_lock_is_committed_again(void) {
-    simledger_ledger *ledger = open_with("busy.db", "journal_mode", "DELETE", "timeout", "0", END);
+    simledger_ledger *ledger =
+        open_with("busy.db", "journal_mode", "DELETE", "timeout", "0", "commit", "sqlite", END);
     simledger_transaction *transaction = begin(ledger);
     add(transaction, 1, 0);
     const int descriptor = open("busy.db", O_RDWR);

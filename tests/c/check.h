@@ -114,8 +114,9 @@ static inline void check_error(const char *file, int line, const char *call,
 static inline simledger_config *config_from(const char *path, va_list keys) {
     simledger_config *config = simledger_config_new();
     CHECK_OK(simledger_config_set(config, "path", 4, path, NUL_TERMINATED, &error));
-    /* How ledgers in files commit where a test does not say, nor leaves the file to other programs. */
-    const char *commit = getenv("SIMLEDGER_TEST_COMMIT");
+    /* How ledgers in files commit where a test does not say, nor leaves the file to other programs.
+     */
+    const char *commit = getenv("LEDGER_TEST_COMMIT");
     if (strcmp(path, ":memory:") == 0)
         commit = NULL;
     const char *key;

@@ -304,7 +304,10 @@ void errors_carry_what_c_says() {
     check_fails(SIMLEDGER_INVALID_CONFIG, [] { Config().set("no such key", "1"); });
     check_fails(SIMLEDGER_INVALID_CONFIG, [] { Config().profile("fast"); });
     {
-        Ledger locked{Config{"locked.db"}.set("journal_mode", "DELETE").set("timeout", "0")};
+        Ledger locked{Config{"locked.db"}
+                          .set("journal_mode", "DELETE")
+                          .set("timeout", "0")
+                          .set("commit", "sqlite")};
         append_some(locked, 1);
         // As another process does that writes: with SQLite's lock byte "reserved".
         const int file = open("locked.db", O_RDWR);
