@@ -90,9 +90,10 @@ impl<const NUMBERS: usize, const TEXTS: usize> Grow<NUMBERS, TEXTS> {
 
     /// A word of a row that may be read.
     pub fn word(&self, column: usize, row: usize) -> u64 {
-        assert!(row < self.len(), "a row that is there");
-        // SAFETY: a row that may be read is never written again.
-        unsafe { *self.words[column * self.rows_max + row].get() }
+        assert!(row < self.len() && column < NUMBERS + 2 * TEXTS, "a row that is there");
+        // SAFETY: in bounds, since there are no more rows than `rows_max`; a row that may be read is never
+        // written again.
+        unsafe { *self.words.get_unchecked(column * self.rows_max + row).get() }
     }
 
     /// A text of a row that may be read.

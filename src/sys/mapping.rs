@@ -63,17 +63,24 @@ impl Mapping {
 
     /// Copies words from this byte on.
     pub fn read(&self, byte: usize, out: &mut [u64]) {
-        for (index, word) in self.words(byte, out.len()).iter().enumerate() {
-            out[index] = word.load(Ordering::Relaxed);
+        let words = self.words(byte, out.len());
+        for (out, word) in out.iter_mut().zip(words) {
+            *out = word.load(Ordering::Relaxed);
         }
     }
 
     /// Copies words to this byte and behind it.
     pub fn write(&self, byte: usize, words: &[u64]) {
         assert!(self.writable);
-        for (index, word) in self.words(byte, words.len()).iter().enumerate() {
-            word.store(words[index], Ordering::Relaxed);
+        for (place, word) in self.words(byte, words.len()).iter().zip(words) {
+            place.store(*word, Ordering::Relaxed);
         }
+    }
+
+    /// Lets the kernel find the page of this byte now, and not when somebody is in a hurry to write to
+    /// it. Changes nothing, whoever writes there at the same time.
+    pub fn touch(&self, byte: usize) {
+        self.word(byte).fetch_or(0, Ordering::Relaxed);
     }
 
     /// The file.

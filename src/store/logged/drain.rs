@@ -35,6 +35,9 @@ const STALL: Duration = Duration::from_millis(200);
 const ENTRIES_MAX: usize = 20_000;
 const BYTES_MAX: u64 = 16 << 20;
 
+/// Entries between two times that a fold makes the log ready for those who append meanwhile.
+const READY_STEP: i64 = 256;
+
 /// A fold in the background waits at most so long for its turn at the file; then it is tried again.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -127,6 +130,7 @@ fn run(logged: &Logged) {
     };
     let mut last_seen = (log.drained(), Instant::now());
     while !bell.is_stopped() {
+        log.make_ready(&mut logged.ready.lock().unwrap_or_else(PoisonError::into_inner));
         if log.pending() == 0 {
             last_seen.1 = Instant::now();
             if log.was_left_straight() {
@@ -250,6 +254,7 @@ impl Logged {
         let began = Instant::now();
         let folded = self.folding.with(|()| {
             let mut scratch = Scratch::default();
+            let logged_ready = &self.ready;
             self.sqlite.fold(log.is_durable(), |folding| {
                 let before = folding.stored_id();
                 let mut position = log.drained();
@@ -281,6 +286,11 @@ impl Logged {
                                 }
                                 folding.insert(&fields.fields())?;
                                 bytes += next - position;
+                                if fields.id % READY_STEP == 0
+                                    && let Ok(mut ready) = logged_ready.try_lock()
+                                {
+                                    log.make_ready(&mut ready);
+                                }
                             }
                             position = next;
                             if !more {

@@ -69,6 +69,8 @@ struct Logged {
     /// At `synchronous_mode` FULL.
     syncs: Option<Syncs>,
     bell: Bell,
+    /// How far the log is made ready to be written to.
+    ready: Mutex<u64>,
     /// Takes what the drain has to say to the log of the ledger.
     notices: Arc<Notices>,
     /// Held by whoever folds, of this process.

@@ -92,6 +92,7 @@ impl LedgerStore {
             unique: AtomicBool::new(settings.is("unique", "timestamp_node_id")),
             syncs: is_durable.then(Syncs::default),
             bell: Bell::default(),
+            ready: Mutex::new(0),
             notices: Arc::clone(&self.notices),
             folding: Locked::new(()),
             trouble: Mutex::new(None),
