@@ -59,9 +59,67 @@ fn count(ledger: *mut simledger_ledger) -> i64 {
     count
 }
 
+/// A batch of two is appended at each step of the way into the log, and found there as a whole or not at
+/// all.
+fn panics_in_the_commit_log() {
+    let place = Place::new();
+    place.open(&[("commit", "log"), ("log_bytes", "65536")]).close().unwrap();
+    let (ledger, opened) = open(&place.file("ledger.db"));
+    assert_eq!(opened.status, SIMLEDGER_OK, "{}", opened.message);
+    let mut entries = 0;
+    let two = |first: i64| {
+        let [a, b] = [0, 1].map(|index| entry((first + index) as f64, "n"));
+        format!("{a}\n{b}")
+    };
+    // Often enough to go round the ring.
+    for round in 0..40 {
+        for (point, is_there) in [
+            ("log.locked", false),
+            ("log.put", false),
+            ("log.publish", false),
+            ("log.publishing", false),
+            ("log.published", true),
+            ("append.told", true),
+        ] {
+            panic_at(point);
+            let failed = append(ledger, &two(entries));
+            assert_eq!(failed.status, SIMLEDGER_INTERNAL, "{point}: {}", failed.message);
+            assert!(failed.message.contains(point), "{}", failed.message);
+            entries += if is_there { 2 } else { 0 };
+            assert_eq!(count(ledger), entries, "{point}");
+            assert_eq!(append(ledger, &two(entries)).status, SIMLEDGER_OK, "{point}");
+            entries += 2;
+        }
+        if round % 10 == 0 {
+            for point in ["fold.insert", "fold.commit", "writer.commit", "fold.committed", "log.fold"] {
+                // In the drain or in this call, whoever is first.
+                assert_eq!(append(ledger, &two(entries)).status, SIMLEDGER_OK);
+                entries += 2;
+                panic_at(point);
+                // SAFETY: the error can be written to.
+                let flushed = said(|error| unsafe { simledger_flush(ledger, error) });
+                assert!([SIMLEDGER_OK, SIMLEDGER_INTERNAL].contains(&flushed.status), "{}", flushed.message);
+                panic_at("nowhere");
+                // SAFETY: as above.
+                let flushed = said(|error| unsafe { simledger_flush(ledger, error) });
+                assert_eq!(flushed.status, SIMLEDGER_OK, "{point}: {}", flushed.message);
+                let stored: i64 =
+                    place.sqlite().query_row("SELECT count(*) FROM ledger", [], |row| row.get(0)).unwrap();
+                assert_eq!(stored, entries, "{point}");
+            }
+        }
+    }
+    // SAFETY: the ledger is open, and the error can be written to.
+    let closed = said(|error| unsafe { simledger_close(ledger, error) });
+    assert_eq!(closed.status, SIMLEDGER_OK, "{}", closed.message);
+    let all = place.open(&[]).read_all().unwrap();
+    assert!(all.iter().map(|entry| entry.id()).eq(1..=entries));
+}
+
 #[test]
 #[ignore = "run by the test below, in a process of its own"]
 fn panics_in_every_part() {
+    panics_in_the_commit_log();
     let place = Place::new();
     for path in [place.file("ledger.db"), ":memory:".to_string()] {
         panic_at("schema.commit");

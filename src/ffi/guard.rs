@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Once;
+use std::thread;
 
 use super::own::Owned;
 use super::{simledger_error, simledger_status};
@@ -74,7 +75,9 @@ fn keep_panics_quiet() {
     ONCE.call_once(|| {
         let others = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
-            if INSIDE.get() == 0 {
+            // Threads of the library's own tell of it by the log.
+            let is_own = thread::current().name().is_some_and(|name| name.starts_with("simledger-"));
+            if INSIDE.get() == 0 && !is_own {
                 return others(info);
             }
             let payload = info.payload();

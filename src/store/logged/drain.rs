@@ -195,8 +195,12 @@ fn run(logged: &Logged) {
 fn without_panics<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     // What was in use when it panicked is dropped or begins anew: see `Feeding::is_whole`, `Writer`.
     panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| {
+        let text = payload.downcast_ref::<&str>().map(ToString::to_string);
+        let text = text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_default();
+        // What a payload does when it is dropped is its own affair.
         std::mem::forget(payload);
-        Err(Error::new(Status::Internal, "a panic in the drain; this is a defect of simledger"))
+        let message = format!("a panic in the drain: {text}; this is a defect of simledger");
+        Err(Error::new(Status::Internal, message))
     })
 }
 
