@@ -18,11 +18,11 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 # The compiler alone: this is also how any C program is linked with the static library.
-demo: lib ## Run the anomaly detection example in C, with 16 nodes
+demo: lib ## Run the anomaly detection example in C, with 16 nodes, in both ways of committing
 	$(CC) -std=c11 -O2 -Iinclude -o build/anomaly_mesh examples/c/anomaly_mesh.c \
 	    build/lib/libsimledger.a -lpthread -ldl -lm
-	tools/in-fresh-dir build/demo "$(CURDIR)/build/anomaly_mesh" --nodes 16 \
-	    --data "$(CURDIR)/examples/data/shuttle.csv" --ledger mesh.db
+	tools/in-fresh-dir build/demo env TMPDIR=. "$(CURDIR)/build/anomaly_mesh" --nodes 16 \
+	    --data "$(CURDIR)/examples/data/shuttle.csv" --compare
 
 # Cargo's tests once in each way of committing: what a test does not say is taken from the variable.
 # They come first: their feature makes cargo compile the crate again, and last must be the libraries.

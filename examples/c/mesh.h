@@ -43,13 +43,15 @@ struct mesh {
     int nodes;
     bool processes;
     uint64_t seed;
-    const char *data; /* where the readings are */
-    const char *path; /* of the ledger; NULL: in a temporary directory */
+    const char *data;   /* where the readings are */
+    const char *path;   /* of the ledger; NULL: in a temporary directory */
+    const char *commit; /* how it makes an append durable: "log" or "sqlite" */
     struct readings readings;
     long steps;
-    simledger_ledger *ledger; /* the handle that threads share */
-    struct worker *workers;   /* one for each node */
-    atomic_bool *stop;        /* somebody failed: the others need not wait for them */
+    simledger_ledger *ledger;           /* the handle that threads share */
+    struct worker *workers;             /* one for each node */
+    atomic_bool *stop;                  /* somebody failed: the others need not wait for them */
+    double seconds, append_us, poll_us; /* how the run went: in all; a call, half of them faster */
 };
 
 /* Prints what went wrong, if something did, and frees the error. `failed` is a status, or several
@@ -65,12 +67,13 @@ static inline bool succeeded(int failed, simledger_error **error, const char *do
     return false;
 }
 
-static inline bool open_ledger(const char *path, simledger_ledger **ledger) {
+static inline bool open_ledger(const struct mesh *mesh, simledger_ledger **ledger) {
     simledger_config *config = simledger_config_new();
     simledger_error *error = NULL;
     /* All nodes ask for each signature of a step by its id: room for them in the entry cache. */
     bool ok =
-        succeeded(simledger_config_set(config, "path", NUL, path, NUL, &error) ||
+        succeeded(simledger_config_set(config, "path", NUL, mesh->path, NUL, &error) ||
+                      simledger_config_set(config, "commit", NUL, mesh->commit, NUL, &error) ||
                       simledger_config_set(config, "entry_cache_size", NUL, "4096", NUL, &error) ||
                       simledger_open(config, ledger, &error),
                   &error, "open");
