@@ -259,6 +259,8 @@ impl Logged {
         let folded = self.folding.with(|()| {
             let mut scratch = Scratch::default();
             let logged_ready = &self.ready;
+            // In this order: who counts on synced folds published after he had said so.
+            let limit = log.published();
             self.sqlite.fold(log.is_durable(), |folding| {
                 let before = folding.stored_id();
                 let mut position = log.drained();
@@ -266,7 +268,7 @@ impl Logged {
                 let (mut end, mut end_id, mut bytes) = (position, 0, 0);
                 loop {
                     let is_enough = bytes >= BYTES_MAX || folding.stored_id() - before >= ENTRIES_MAX as i64;
-                    if position == log.published() || (is_enough && end == position) {
+                    if position >= limit || (is_enough && end == position) {
                         break;
                     }
                     match log.read(position, &mut scratch)? {

@@ -153,7 +153,7 @@ impl Store for LedgerStore {
                 log.remove(through);
             }
         };
-        let deleted = self.flushed()?.cleanup(cutoff, &removing);
+        let deleted = self.flushed()?.cleanup(cutoff, log.is_some(), &removing);
         // For those who read between what was told and what was done.
         removing(0);
         deleted

@@ -57,12 +57,26 @@ pub(crate) fn open(place: Option<Place>, settings: &mut Settings, opening: Openi
         found.iter().find(|(known, _)| *known == name).and_then(|(_, value)| value.clone())
     })?;
     if settings.is("commit", "log") {
-        store.begin_log(settings, false)?;
+        match store.begin_log(settings, false) {
+            // A new ledger, and nobody insists.
+            Err(error) if error.status() == Status::Unsupported && store.may_do_without(settings) => {
+                store.sqlite.change_setting("commit", "sqlite")?;
+                settings.note("commit", "sqlite");
+                call::log(Level::Info, || format!("commit = sqlite: {error}"));
+            }
+            begun => begun?,
+        }
     }
     Ok(store)
 }
 
 impl LedgerStore {
+    /// Whether nothing was ever appended, and nobody asked for a commit log.
+    fn may_do_without(&self, settings: &Settings) -> bool {
+        let is_new = || self.sqlite.log_identity().is_ok_and(|identity| identity.stored_id == 0);
+        !settings.asked("commit") && self.sqlite.is_writable() && is_new()
+    }
+
     /// Begins to work with the commit log, which the file says there is.
     pub(super) fn begin_log(&mut self, settings: &mut Settings, at_the_gate: bool) -> Result<()> {
         let (Some(place), Some(gate)) = (self.sqlite.place(), &self.gate) else { return Ok(()) };

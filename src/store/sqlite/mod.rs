@@ -259,8 +259,9 @@ impl SqliteStore {
 
     /// Deletes old entries; how many. `removing` is told the largest id of each transaction before it is
     /// committed.
-    pub fn cleanup(&self, cutoff: Cutoff, removing: &dyn Fn(i64)) -> Result<i64> {
-        self.writer()?.cleanup(cutoff, &self.metrics, removing)
+    /// `logged`: whether entries come by the commit log.
+    pub fn cleanup(&self, cutoff: Cutoff, logged: bool, removing: &dyn Fn(i64)) -> Result<i64> {
+        self.writer()?.cleanup(cutoff, &self.metrics, logged, removing)
     }
 }
 

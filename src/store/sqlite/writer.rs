@@ -52,10 +52,7 @@ impl Writer {
             return Ok(Appended::default());
         }
         self.transaction(metrics, |connection| {
-            if schema::setting(connection, schema::LOG_THROUGH)?.is_some() {
-                let message = "the ledger has commit = log by now; open it again";
-                return Err(Error::new(Status::Closed, message).with_field("commit"));
-            }
+            check_way(connection, false)?;
             insert(connection, batch)
         })
     }
@@ -93,11 +90,19 @@ impl Writer {
 
     /// Deletes what is older than the cut-off, in bounded transactions; how many. `removing` is told
     /// the largest id of each transaction before it is committed.
-    pub fn cleanup(&self, cutoff: Cutoff, metrics: &Metrics, removing: &dyn Fn(i64)) -> Result<i64> {
+    /// `logged`: whether entries come by the commit log, which must be so all the time.
+    pub fn cleanup(
+        &self,
+        cutoff: Cutoff,
+        metrics: &Metrics,
+        logged: bool,
+        removing: &dyn Fn(i64),
+    ) -> Result<i64> {
         let mut fixed = None;
         let mut deleted = 0;
         loop {
             let step = self.transaction(metrics, |connection| {
+                check_way(connection, logged)?;
                 // The clock is read once, however many steps there are.
                 let cutoff = match fixed {
                     Some(cutoff) => cutoff,
@@ -213,6 +218,15 @@ impl Writer {
         }
         result
     }
+}
+
+/// An error if the ledger commits in another way by now.
+fn check_way(connection: &Connection, logged: bool) -> Result<()> {
+    if schema::setting(connection, schema::LOG_THROUGH)?.is_some() == logged {
+        return Ok(());
+    }
+    let message = "the way of committing has changed meanwhile (commit); try again";
+    Err(Error::new(Status::Closed, message).with_field("commit"))
 }
 
 /// One transaction, again where SQLite says that the same may succeed a moment later.
