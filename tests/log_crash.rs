@@ -202,7 +202,9 @@ impl Round<'_> {
             Process::start("works_until_it_is_killed", &parameters)
         };
         // Some of them come seldom.
-        let is_frequent = self.role == "worker" && self.point.is_some_and(|point| !point.contains("commit"));
+        let seldom = ["commit", "elsewhere", "wrap"];
+        let is_frequent = self.role == "worker"
+            && self.point.is_some_and(|point| !seldom.iter().any(|seldom| point.contains(seldom)));
         let times = random.below(if is_frequent { 60 } else { 4 });
         let kill = self.point.map(|point| format!("{point}:{times}"));
         let mut others: Vec<Process> =

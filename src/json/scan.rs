@@ -551,12 +551,13 @@ impl<'a> Compact<'a> {
 fn end_of_plain(bytes: &[u8], mut at: usize) -> usize {
     const ONES: u64 = u64::MAX / 255;
     const TOPS: u64 = ONES << 7;
-    let less = |word: u64, n: u64| word.wrapping_sub(ONES * n) & !word & TOPS;
     while let Some(eight) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
         let word = u64::from_le_bytes(*eight);
-        let found = less(word, 0x20)
-            | less(word ^ (ONES * u64::from(b'"')), 1)
-            | less(word ^ (ONES * u64::from(b'\\')), 1);
+        let (quote, backslash) = (word ^ (ONES * u64::from(b'"')), word ^ (ONES * u64::from(b'\\')));
+        // A byte with its top bit set is none of them, and neither mask changes that bit.
+        let borrowed =
+            word.wrapping_sub(ONES * 0x20) | quote.wrapping_sub(ONES) | backslash.wrapping_sub(ONES);
+        let found = borrowed & !word & TOPS;
         if found != 0 {
             return at + (found.trailing_zeros() / 8) as usize;
         }

@@ -124,7 +124,8 @@ impl Seen {
         if self.young.len() >= GENERATION && stored >= self.old_last {
             self.floor = self.old_last;
             self.old_last = last;
-            self.old = std::mem::take(&mut self.young);
+            std::mem::swap(&mut self.old, &mut self.young);
+            self.young.clear();
         }
         self.nodes.len() <= NODES_MAX + self.young.len() + self.old.len()
     }
