@@ -131,7 +131,10 @@ impl Logged {
         let last = feeding.feeder.added();
         let existing_id = facts.equal.last_key_value().map_or(0, |(_, id)| *id);
         if count == 0 {
-            return Ok(Appended { existing_id, ..Appended::default() });
+            drop(feeding);
+            drop(turn);
+            // What is there already may be on its way to the medium still.
+            return self.synced(log, log.published(), Appended { existing_id, ..Appended::default() });
         }
         let first_id = last.checked_add(1).ok_or_else(full)?;
         let last_id = last.checked_add(i64::try_from(count).map_err(|_| full())?).ok_or_else(full)?;
@@ -244,6 +247,9 @@ impl Logged {
     /// An answer of the file; none if the ledger has no commit log any more, and the file says so.
     fn asked_in_time(&self, log: &CommitLog, answer: Result<()>) -> Result<()> {
         if let Err(error) = answer {
+            if error.status() == Status::Duplicate {
+                return Err(error);
+            }
             // Who ends the log has the turn until it is known.
             drop(log.turn());
             return Err(if self.ended.load(Ordering::Acquire) { ended() } else { error });

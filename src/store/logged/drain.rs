@@ -130,7 +130,6 @@ fn run(logged: &Logged) {
     };
     let mut last_seen = (log.drained(), Instant::now());
     while !bell.is_stopped() {
-        log.make_ready(&mut logged.ready.lock().unwrap_or_else(PoisonError::into_inner));
         if log.pending() == 0 {
             last_seen.1 = Instant::now();
             if log.was_left_straight() {
@@ -151,6 +150,7 @@ fn run(logged: &Logged) {
             }
             continue;
         }
+        log.make_ready(&mut logged.ready.lock().unwrap_or_else(PoisonError::into_inner));
         let drained = log.drained();
         if drained != last_seen.0 {
             last_seen = (drained, Instant::now());
