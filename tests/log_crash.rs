@@ -376,3 +376,37 @@ fn who_changes_how_it_commits_dies_at_each_step() {
     ];
     die_at("changer", &points, 0);
 }
+
+/// The file has the batch, and the log never came to say so.
+#[test]
+fn who_reads_misses_nothing_of_a_batch_whose_writer_died() {
+    for _ in 0..rounds() {
+        let place = Place::new();
+        place.open(&[("commit", "log"), ("log_bytes", LOG_BYTES)]).close().unwrap();
+        let reader = place.open(&[("read_only", "true"), ("log_bytes", LOG_BYTES)]);
+        let path = place.file("ledger.db");
+        let parameters =
+            [("LEDGER", &*path), ("NAME", "w"), ("ROLE", "worker"), ("KILL", "append.elsewhere:0")];
+        let mut writer = Process::start("works_until_it_is_killed", &parameters);
+        let mut seen = 0;
+        let mut poll = || {
+            let fresh = reader.poll_since(seen, NO_LIMIT).unwrap();
+            check_whole(&fresh, seen + 1);
+            assert_eq!(fresh.position(), seen + fresh.len() as i64, "an id was passed over");
+            seen = fresh.position();
+            seen
+        };
+        while writer.line.hear().is_some() {
+            poll();
+        }
+        assert!(!writer.end());
+        poll();
+        // Alone, and so it recovers the log, while the reader has it.
+        let ledger = place.open(&[("log_bytes", LOG_BYTES)]);
+        let after = Batch { writer: "after".to_string(), k: 0, count: 1 };
+        let id = ledger.append_json(&after.json()).unwrap();
+        assert_eq!(poll(), id);
+        assert_eq!(reader.count().unwrap(), id);
+        check_whole(&ledger.read_all().unwrap(), 1);
+    }
+}
