@@ -753,3 +753,41 @@ fn a_ledger_is_dropped_in_one_thread_while_another_opens_it() {
     }
     check_whole(&place.open(&[]), 1, last);
 }
+
+#[test]
+#[ignore = "run by the test below, in a process of its own"]
+fn with_little_room() {
+    let Some(path) = common::parameter("LEDGER") else { return };
+    let failed = Ledger::open(&common::config(&path, &[LOG, ("log_bytes", "67108864")])).err().unwrap();
+    assert_eq!((failed.status(), failed.field()), (Status::NoSpace, "path"));
+    assert!(failed.message().contains("log_bytes"), "{failed}");
+    let ledger = Ledger::open(&common::config(&path, &[])).unwrap();
+    assert_eq!(ledger.option("log_bytes").unwrap(), "1048576");
+    for k in 0..1000 {
+        ledger.append_json(&entry(f64::from(k), "n")).unwrap();
+    }
+    ledger.close().unwrap();
+    println!("went well");
+}
+
+/// A disk that is nearly full, or a process that may not write large files: where nobody asked for a log
+/// of some size, a smaller one is made.
+#[test]
+fn where_there_is_little_room_the_log_is_smaller() {
+    let place = Place::new();
+    place.open(&[LOG]).close().unwrap();
+    let program = std::env::current_exe().unwrap();
+    let mut command = std::process::Command::new("sh");
+    // In blocks of 512 bytes: 4 MiB.
+    command.args(["-c", "ulimit -f 8192 && exec \"$0\" \"$@\""]).arg(program);
+    command.args(["--exact", "with_little_room", "--ignored", "--nocapture"]);
+    command.env("SIMLEDGER_TEST_LEDGER", place.file("ledger.db"));
+    let output = command.output().unwrap();
+    let out = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && out.contains("went well"),
+        "{out}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert_eq!(place.open(&[]).count().unwrap(), 1000);
+}

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::ops::RangeInclusive;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -47,7 +48,7 @@ impl CommitLog {
     pub fn open(
         ledger: &Path,
         identity: &Identity,
-        ring_bytes: u64,
+        ring_bytes: RangeInclusive<u64>,
         durable: bool,
         locks: Arc<FileLocks>,
     ) -> Result<Opened> {
@@ -68,17 +69,10 @@ impl CommitLog {
         };
         let is_empty = alone && is_unfinished(&file).map_err(failed)?;
         let map = if is_empty {
-            let made = make(&file, identity, ring_bytes);
-            match made.and_then(|bytes| Mapping::new(file, bytes, true)) {
-                Ok(map) => map,
-                Err(error) => {
-                    // Nothing is in it.
-                    let _ = fs::remove_file(&path);
-                    return Err(io(&path, &error).context(format!(
-                        "no room could be made for the log, which takes {ring_bytes} bytes (log_size)"
-                    )));
-                }
-            }
+            make_what_fits(file, &path, identity, ring_bytes).inspect_err(|_| {
+                // Nothing is in it.
+                let _ = fs::remove_file(&path);
+            })?
         } else {
             map(file, &path, true)?
         };
@@ -253,14 +247,16 @@ fn map(file: File, path: &Path, writable: bool) -> Result<Mapping> {
 }
 
 /// Fills a new log: its room, then its header, and last what makes it one. How large it is.
-fn make(file: &File, identity: &Identity, ring_bytes: u64) -> io::Result<usize> {
+fn make(file: &File, path: &Path, identity: &Identity, ring_bytes: u64) -> Result<Mapping> {
     let ring = ring_bytes.clamp(RING_MIN, RING_MAX).next_multiple_of(4096);
     let size = HEADER as u64 + ring;
-    file.set_len(0)?;
-    allocate(file, size)?;
+    let allocated = file.set_len(0).and_then(|()| allocate(file, size)).and_then(|()| file.try_clone());
+    let file = allocated.map_err(|error| {
+        io(path, &error).context(format!("no room could be made for the log, of {ring} bytes (log_bytes)"))
+    })?;
     hooks::point("log.make");
-    let bytes = usize::try_from(size).map_err(|_| io::ErrorKind::OutOfMemory)?;
-    let map = Mapping::new(file.try_clone()?, bytes, true)?;
+    let bytes = usize::try_from(size).unwrap_or(usize::MAX);
+    let map = Mapping::new(file, bytes, true).map_err(|error| unmappable(path, &error))?;
     let mut fixed = [0; FIXED_WORDS];
     fixed[..2].copy_from_slice(&identity.ledger);
     fixed[2] = ring;
@@ -282,7 +278,23 @@ fn make(file: &File, identity: &Identity, ring_bytes: u64) -> io::Result<usize> 
     }
     fence(Ordering::Release);
     map.write(AT_MAGIC, &[MAGIC]);
-    Ok(bytes)
+    Ok(map)
+}
+
+/// Makes a log with the largest ring of these, or a fraction of it, that there is room for.
+fn make_what_fits(
+    file: File,
+    path: &Path,
+    identity: &Identity,
+    ring_bytes: RangeInclusive<u64>,
+) -> Result<Mapping> {
+    let mut ring = *ring_bytes.end();
+    loop {
+        match make(&file, path, identity, ring) {
+            Err(error) if error.status() == Status::NoSpace && ring / 4 >= *ring_bytes.start() => ring /= 4,
+            made => return made,
+        }
+    }
 }
 
 fn sync_folder(path: &Path) -> io::Result<()> {

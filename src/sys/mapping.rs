@@ -111,6 +111,13 @@ impl Drop for Mapping {
 /// Sees to it that the file has so many bytes on its medium, so that writing to them in memory
 /// cannot fail for want of space.
 pub(crate) fn allocate(file: &File, bytes: u64) -> io::Result<()> {
+    // Beyond what the process may write, the kernel would end it with a signal.
+    if bytes > largest_file() {
+        return Err(io::Error::new(
+            io::ErrorKind::StorageFull,
+            "the process may not write so large a file (RLIMIT_FSIZE)",
+        ));
+    }
     let bytes = libc::off_t::try_from(bytes).map_err(|_| io::ErrorKind::InvalidInput)?;
     loop {
         // SAFETY: a descriptor that is open, and numbers.
@@ -120,6 +127,14 @@ pub(crate) fn allocate(file: &File, bytes: u64) -> io::Result<()> {
             code => return Err(io::Error::from_raw_os_error(code)),
         }
     }
+}
+
+/// The size that a file of this process may have.
+fn largest_file() -> u64 {
+    let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
+    // SAFETY: a place to write to. It stays as it is where that fails.
+    unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &raw mut limit) };
+    limit.rlim_cur
 }
 
 /// Whether all processes that map a file of this file system see the same memory: not where other

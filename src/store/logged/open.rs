@@ -1,5 +1,6 @@
 //! Opening a ledger, whichever way it commits, and leaving one.
 
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -26,6 +27,9 @@ use crate::tail::Tail;
 const PRESENCE: u64 = 0;
 /// Held alone by who opens or closes a log for writing, and together by who opens it for reading.
 const GATE: u64 = 1;
+
+/// The smallest ring that is made where there is no room for the usual one.
+const RING_FEW: u64 = 1 << 20;
 
 /// Nodes that are asked for at the opening, at some microseconds each.
 const NODES_MAX: usize = 1000;
@@ -113,7 +117,9 @@ impl LedgerStore {
         });
         if self.sqlite.is_writable() {
             let ring_bytes = u64::try_from(settings.integer("log_bytes")).unwrap_or(u64::MAX);
-            let log = logged.open_log(ring_bytes, is_durable, at_the_gate)?;
+            // Where nobody asked for so much, less will do.
+            let least = if settings.asked("log_bytes") { ring_bytes } else { ring_bytes.min(RING_FEW) };
+            let log = logged.open_log(least..=ring_bytes, is_durable, at_the_gate)?;
             settings.note("log_bytes", &log.capacity().to_string());
             logged.begin(&log)?;
             // Set when memory knows it.
@@ -217,7 +223,12 @@ impl Logged {
         self.sqlite.place().map_or(Path::new(""), Place::path)
     }
 
-    fn open_log(&self, ring_bytes: u64, is_durable: bool, at_the_gate: bool) -> Result<CommitLog> {
+    fn open_log(
+        &self,
+        ring_bytes: RangeInclusive<u64>,
+        is_durable: bool,
+        at_the_gate: bool,
+    ) -> Result<CommitLog> {
         let open = || {
             let identity = self.sqlite.log_identity()?;
             let locks = Arc::clone(&self.locks);
