@@ -4,7 +4,6 @@
 //! text of a value: borrowed from the input where that has no white space between its tokens.
 
 use std::borrow::Cow;
-use std::cell::Cell;
 use std::fmt;
 
 /// How strictly a value is judged.
@@ -109,37 +108,61 @@ pub(crate) struct Scanner<'a> {
     text: &'a str,
     at: usize,
     /// Open containers: whether it is an object. A byte each, since what is read has any depth.
-    open: Vec<bool>,
+    open: Stack<bool>,
     /// The keys of all open objects, innermost last; only under the strict rules.
     keys: Vec<Cow<'a, str>>,
     /// Where the keys of each open object begin.
-    keys_from: Vec<usize>,
+    keys_from: Stack<usize>,
 }
 
-thread_local! {
-    /// What the last scanner of the thread had its open containers in: most texts are short, and getting
-    /// memory is a good part of what they cost.
-    static SPARE: Cell<(Vec<bool>, Vec<usize>)> = const { Cell::new((Vec::new(), Vec::new())) };
+/// A stack whose first few values need no memory of their own: most texts are not deep.
+#[derive(Default)]
+struct Stack<T> {
+    few: [T; FEW],
+    /// How many there are in all.
+    len: usize,
+    more: Vec<T>,
 }
 
-/// More is not kept.
-const SPARE_MAX: usize = 1024;
+const FEW: usize = 16;
 
-impl Drop for Scanner<'_> {
-    fn drop(&mut self) {
-        let (mut open, mut keys_from) = (std::mem::take(&mut self.open), std::mem::take(&mut self.keys_from));
-        if open.capacity() <= SPARE_MAX && keys_from.capacity() <= SPARE_MAX {
-            open.clear();
-            keys_from.clear();
-            let _ = SPARE.try_with(|spare| spare.set((open, keys_from)));
+impl<T: Copy> Stack<T> {
+    fn len(&self) -> usize {
+        self.len
+    }
+
+    fn last(&self) -> Option<T> {
+        if self.len > FEW {
+            self.more.last().copied()
+        } else {
+            self.few.get(self.len.wrapping_sub(1)).copied()
         }
+    }
+
+    /// False where there is no memory for it.
+    fn push(&mut self, value: T) -> bool {
+        match self.few.get_mut(self.len) {
+            Some(place) => *place = value,
+            None if self.more.try_reserve(1).is_err() => return false,
+            None => self.more.push(value),
+        }
+        self.len += 1;
+        true
+    }
+
+    fn pop(&mut self) -> Option<T> {
+        let last = self.last()?;
+        if self.len > FEW {
+            self.more.pop();
+        }
+        self.len -= 1;
+        Some(last)
     }
 }
 
 impl<'a> Scanner<'a> {
     pub fn new(text: &'a str) -> Scanner<'a> {
-        let (open, keys_from) = SPARE.try_with(Cell::take).unwrap_or_default();
-        Scanner { text, at: 0, open, keys: Vec::new(), keys_from }
+        Scanner { text, at: 0, open: Stack::default(), keys: Vec::new(), keys_from: Stack::default() }
     }
 
     /// Where the scanner stands, in bytes.
@@ -261,10 +284,10 @@ impl<'a> Scanner<'a> {
                     if self.open.len() - outside >= rules.depth_max {
                         return Err(self.fault(Reason::TooDeep(rules.depth_max)));
                     }
-                    self.open.try_reserve(1).map_err(|_| self.fault(Reason::OutOfMemory))?;
-                    self.open.push(kind == Kind::Object);
-                    if rules.strict && kind == Kind::Object {
-                        self.keys_from.push(self.keys.len());
+                    let has_room = self.open.push(kind == Kind::Object)
+                        && (!rules.strict || kind != Kind::Object || self.keys_from.push(self.keys.len()));
+                    if !has_room {
+                        return Err(self.fault(Reason::OutOfMemory));
                     }
                     self.at += 1;
                     self.space(&mut gap)?;
@@ -286,7 +309,7 @@ impl<'a> Scanner<'a> {
             // A value has ended, or an empty container is about to: close what closes here.
             while self.open.len() > outside {
                 self.space(&mut gap)?;
-                let is_object = self.open[self.open.len() - 1];
+                let is_object = self.open.last() == Some(true);
                 match self.byte() {
                     Some(b',') => {
                         self.at += 1;
