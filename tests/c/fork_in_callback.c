@@ -13,6 +13,7 @@ static void fork_once(int32_t level, const char *message, size_t len, void *user
 
 int main(void) {
     simledger_config *config = simledger_config_new();
+    CHECK_OK(simledger_config_set(config, "log_bytes", 9, "262144", NUL_TERMINATED, &error));
     simledger_ledger *ledger = GARBAGE_POINTER(simledger_ledger);
     CHECK_OK(
         simledger_config_set(config, "path", NUL_TERMINATED, "ledger.db", NUL_TERMINATED, &error));
