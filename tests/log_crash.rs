@@ -202,7 +202,7 @@ impl Round<'_> {
             Process::start("works_until_it_is_killed", &parameters)
         };
         // Some of them come seldom.
-        let seldom = ["commit", "elsewhere", "wrap"];
+        let seldom = ["commit", "elsewhere", "wrap", "log.fold"];
         let is_frequent = self.role == "worker"
             && self.point.is_some_and(|point| !seldom.iter().any(|seldom| point.contains(seldom)));
         let times = random.below(if is_frequent { 60 } else { 4 });
@@ -304,7 +304,11 @@ fn die_at(role: &str, points: &[Option<&str>], others: usize) {
         let mut place = fresh();
         let known = Mutex::new(HashMap::new());
         let rounds = rounds();
-        for round in 0..rounds {
+        // With others about it may not be the one that folds: then there are some more.
+        for round in 0..rounds + 20 {
+            if round >= rounds && (point.is_none() || there * 2 >= rounds) {
+                break;
+            }
             if round % 5 == 0 {
                 place = fresh();
                 known.lock().unwrap().clear();
