@@ -267,6 +267,12 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+/// What a panic said.
+pub(crate) fn panic_text(payload: &(dyn std::any::Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().map(ToString::to_string);
+    text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic".to_string())
+}
+
 /// A value for a message: short, on one line, never more than a few dozen characters.
 pub(crate) fn excerpt(text: &str) -> String {
     const CHARACTERS_MAX: usize = 48;

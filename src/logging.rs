@@ -6,6 +6,7 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// How grave a line is. Smaller is graver.
@@ -47,6 +48,43 @@ struct Queue {
     level: Level,
     lines_max: usize,
     lines: Mutex<VecDeque<(Level, String)>>,
+}
+
+/// Lines of the background that wait for a call on a handle with a log.
+#[derive(Default)]
+pub(crate) struct Notices {
+    lines: Mutex<VecDeque<(Level, String)>>,
+    /// Whether there are any.
+    any: AtomicBool,
+}
+
+/// Most lines that wait; older ones give way.
+const NOTICES_MAX: usize = 100;
+
+impl Notices {
+    /// Leaves lines.
+    pub fn put(&self, more: Vec<(Level, String)>) {
+        if more.is_empty() {
+            return;
+        }
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.extend(more);
+        let surplus = lines.len().saturating_sub(NOTICES_MAX);
+        lines.drain(..surplus);
+        self.any.store(true, Ordering::Release);
+    }
+
+    /// The lines that were left, of this level and graver ones.
+    pub fn take(&self, most: Level) -> Vec<(Level, String)> {
+        if !self.any.load(Ordering::Acquire) {
+            return Vec::new();
+        }
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let (taken, left): (Vec<_>, Vec<_>) = lines.drain(..).partition(|(level, _)| *level <= most);
+        self.any.store(!left.is_empty(), Ordering::Release);
+        lines.extend(left);
+        taken
+    }
 }
 
 /// Where the lines of a ledger go.

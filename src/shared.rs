@@ -1,9 +1,7 @@
 //! What the handles of one ledger, and its thread in the background, work with: its storage, its
 //! caches, its metrics.
 
-use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::cache::Cache;
@@ -14,7 +12,7 @@ use crate::entries::Entries;
 use crate::error::{Result, Status};
 use crate::gate::Locked;
 use crate::join::join;
-use crate::logging::Level;
+use crate::logging::{Level, Notices};
 use crate::metrics::{Gauge, Metrics};
 use crate::query::{Order, Overflow, Query, Read};
 use crate::store::logged::{self, Opening};
@@ -25,9 +23,6 @@ use crate::tail::{ALL, Most, Tail};
 /// Results of more than this are not kept: a few dozen of them must not fill the memory.
 const KEPT_BYTES_MAX: usize = 1 << 20;
 
-/// Lines of the background that wait for a handle with a log; older ones give way.
-const NOTICES_MAX: usize = 100;
-
 /// One open ledger.
 pub(crate) struct Shared {
     first: Stage,
@@ -36,27 +31,6 @@ pub(crate) struct Shared {
     by_node: Cache<(String, usize), Entries, (i64, i64)>,
     metrics: Arc<Metrics>,
     notices: Arc<Notices>,
-}
-
-/// Lines of the background that wait for a call.
-#[derive(Default)]
-struct Notices {
-    lines: Mutex<VecDeque<(Level, String)>>,
-    /// Whether there are any.
-    any: AtomicBool,
-}
-
-impl Notices {
-    fn put(&self, more: Vec<(Level, String)>) {
-        if more.is_empty() {
-            return;
-        }
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        lines.extend(more);
-        let surplus = lines.len().saturating_sub(NOTICES_MAX);
-        lines.drain(..surplus);
-        self.any.store(true, Ordering::Release);
-    }
 }
 
 /// A storage, and the one that is in its place since the ledger commits in another way. The first one
@@ -79,11 +53,10 @@ impl Shared {
         let metrics = Arc::new(Metrics::default());
         let tail = Tail::new(settings.integer("tail_bytes_max"));
         let notices = Arc::<Notices>::default();
-        let put = Arc::clone(&notices);
         let opening = Opening {
             metrics: Arc::clone(&metrics),
             tail: Arc::clone(&tail),
-            notices: Arc::new(move |lines| put.put(lines)),
+            notices: Arc::clone(&notices),
             gate,
         };
         let store = logged::open(place, settings, opening)?;
@@ -139,14 +112,7 @@ impl Shared {
 
     /// The lines that were left, of this level and graver ones.
     pub fn take_notices(&self, most: Level) -> Vec<(Level, String)> {
-        if !self.notices.any.load(Ordering::Acquire) {
-            return Vec::new();
-        }
-        let mut lines = self.notices.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        let (taken, left): (Vec<_>, Vec<_>) = lines.drain(..).partition(|(level, _)| *level <= most);
-        self.notices.any.store(!left.is_empty(), Ordering::Release);
-        lines.extend(left);
-        taken
+        self.notices.take(most)
     }
 
     /// Whether the file is still where it was.

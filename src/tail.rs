@@ -74,8 +74,7 @@ impl Tail {
         self.read().after
     }
 
-    /// All entries above this id and up to `through`, as far as they may be seen; `None` where some
-    /// of them are not here. The bytes and number of what is given are bounded by `most`.
+    /// All entries above this id, as far as they may be seen; `None` where some of them are not here. The bytes and number of what is given are bounded by `most`.
     pub fn since(&self, after: i64, most: Most) -> Option<Found> {
         let last = self.last();
         let kept = self.read();

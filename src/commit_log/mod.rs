@@ -36,6 +36,8 @@ pub(crate) struct CommitLog {
     locks: Arc<FileLocks>,
     /// 0: may only read.
     incarnation: u32,
+    /// How far pages were made ready. Where two do so at once, some are twice.
+    ready: AtomicU64,
 }
 
 /// A record that was looked for.
@@ -222,19 +224,20 @@ impl CommitLog {
     }
 
     /// Sees to it that the kernel has the pages ready that will be written to next: finding one, and room
-    /// for it in the file system's own journal, can take milliseconds. `ready` is how far that is done.
-    pub fn make_ready(&self, ready: &mut u64) {
+    /// for it in the file system's own journal, can take milliseconds.
+    pub fn make_ready(&self) {
         /// What is written in some milliseconds at most.
         const AHEAD: u64 = 4 << 20;
         const PAGE: u64 = 4096;
         let published = self.published();
         // Free at this moment, and until it is written to.
         let end = (published + AHEAD).min(self.drained() + self.capacity);
-        let begin = (*ready).clamp(published, published.max(end)).next_multiple_of(PAGE);
+        let begin =
+            self.ready.load(Ordering::Relaxed).clamp(published, published.max(end)).next_multiple_of(PAGE);
         for position in (begin..end).step_by(PAGE as usize) {
             self.map.touch(self.place(position));
         }
-        *ready = end;
+        self.ready.store(end, Ordering::Relaxed);
     }
 
     fn drainer(&self) -> &AtomicU32 {

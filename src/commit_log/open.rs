@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{Ordering, fence};
+use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 use super::layout::*;
 use super::{CommitLog, lock};
@@ -138,7 +138,8 @@ impl CommitLog {
             );
             return Err(Error::new(Status::Incompatible, message).with_field("path"));
         }
-        let log = CommitLog { map, path, capacity: fixed[2], locks, incarnation: 0 };
+        let log =
+            CommitLog { map, path, capacity: fixed[2], locks, incarnation: 0, ready: AtomicU64::new(0) };
         let (reclaimed, drained, published) = (log.map.load(AT_RECLAIMED), log.drained(), log.published());
         let is_sound = |position: u64| position.is_multiple_of(8) && position < POSITION_MAX;
         // Of a log that is in use they may move between these looks, but only up.

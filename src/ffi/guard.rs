@@ -7,7 +7,7 @@ use std::thread;
 
 use super::own::Owned;
 use super::{simledger_error, simledger_status};
-use crate::error::{Error, Result, Status};
+use crate::error::{Error, Result, Status, panic_text};
 use crate::sys::fork;
 
 thread_local! {
@@ -80,12 +80,7 @@ fn keep_panics_quiet() {
             if INSIDE.get() == 0 && !is_own {
                 return others(info);
             }
-            let payload = info.payload();
-            let message = payload
-                .downcast_ref::<&str>()
-                .map(ToString::to_string)
-                .or_else(|| payload.downcast_ref::<String>().cloned())
-                .unwrap_or_else(|| "a panic".to_string());
+            let message = panic_text(info.payload());
             let place = info.location().map(|place| format!(" at {}:{}", place.file(), place.line()));
             let said = format!("{message}{}", place.unwrap_or_default());
             let _ = PANIC.try_with(|panic| panic.replace(Some(said)));

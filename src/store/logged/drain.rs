@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use super::{LedgerStore, Logged};
 use crate::call::{self, Call, Terms};
 use crate::commit_log::{CommitLog, Found, Record, Scratch};
-use crate::error::{Error, Result, Status};
+use crate::error::{Error, Result, Status, panic_text};
 use crate::hooks;
 use crate::interrupt::Claim;
 use crate::logging::Level;
@@ -150,7 +150,7 @@ fn run(logged: &Logged) {
             }
             continue;
         }
-        log.make_ready(&mut logged.ready.lock().unwrap_or_else(PoisonError::into_inner));
+        log.make_ready();
         let drained = log.drained();
         if drained != last_seen.0 {
             last_seen = (drained, Instant::now());
@@ -174,7 +174,7 @@ fn run(logged: &Logged) {
                         "the commit log is folded into the ledger file again".to_string(),
                     ));
                 }
-                (logged.notices)(ended.lines);
+                logged.notices.put(ended.lines);
                 wait(log, bell);
             }
             Err(error) if error.status() == Status::Interrupted || logged.ended.load(Ordering::Acquire) => {}
@@ -183,7 +183,7 @@ fn run(logged: &Logged) {
                     let line = format!("the commit log cannot be folded into the ledger file: {error}");
                     ended.lines.push((Level::Error, line));
                 }
-                (logged.notices)(ended.lines);
+                logged.notices.put(ended.lines);
                 *logged.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
                 bell.sleep(DELAY * 5);
             }
@@ -195,8 +195,7 @@ fn run(logged: &Logged) {
 fn without_panics<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     // What was in use when it panicked is dropped or begins anew: see `Feeding::is_whole`, `Writer`.
     panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| {
-        let text = payload.downcast_ref::<&str>().map(ToString::to_string);
-        let text = text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_default();
+        let text = panic_text(&*payload);
         // What a payload does when it is dropped is its own affair.
         std::mem::forget(payload);
         let message = format!("a panic in the drain: {text}; this is a defect of simledger");
@@ -258,7 +257,6 @@ impl Logged {
         let began = Instant::now();
         let folded = self.folding.with(|()| {
             let mut scratch = Scratch::default();
-            let logged_ready = &self.ready;
             // In this order: who counts on synced folds published after he had said so.
             let limit = log.published();
             self.sqlite.fold(log.is_durable(), |folding| {
@@ -292,10 +290,8 @@ impl Logged {
                                 }
                                 folding.insert(&fields.fields())?;
                                 bytes += next - position;
-                                if fields.id % READY_STEP == 0
-                                    && let Ok(mut ready) = logged_ready.try_lock()
-                                {
-                                    log.make_ready(&mut ready);
+                                if fields.id % READY_STEP == 0 {
+                                    log.make_ready();
                                 }
                             }
                             position = next;

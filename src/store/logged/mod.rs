@@ -20,16 +20,15 @@ use self::feed::Feeding;
 use self::open::Gate;
 pub(crate) use self::open::{Opening, open};
 use self::sync::Syncs;
-use super::sqlite::{SqliteStore, Usage};
+use super::sqlite::{SqliteStore, Usage, opened_to_read};
 use super::{Appended, Batch, Cutoff, Ends, ProgressFunction, Sizes, Sql, Store, Stored, Vacuum, Version};
 use crate::chunk::Entry;
 use crate::commit_log::CommitLog;
 use crate::config::Settings;
-use crate::error::{Error, Result, Status};
+use crate::error::{Error, Result};
 use crate::gate::Locked;
-use crate::logging::Level;
+use crate::logging::Notices;
 use crate::query::Read;
-use crate::sys::files::FileLocks;
 use crate::tail::Tail;
 
 /// A ledger file, perhaps with a commit log before it.
@@ -45,13 +44,9 @@ pub(crate) struct LedgerStore {
     drain: Mutex<Option<Drain>>,
 }
 
-/// Takes lines of the background for the log.
-pub(crate) type Notices = dyn Fn(Vec<(Level, String)>) + Send + Sync;
-
 /// What appends, reads and the drain work with, where there is a commit log.
 struct Logged {
     sqlite: Arc<SqliteStore>,
-    locks: Arc<FileLocks>,
     gate: Arc<Gate>,
     /// Comes later where the ledger was opened for reading, and nobody had written.
     log: OnceLock<CommitLog>,
@@ -69,8 +64,6 @@ struct Logged {
     /// At `synchronous_mode` FULL.
     syncs: Option<Syncs>,
     bell: Bell,
-    /// How far the log is made ready to be written to.
-    ready: Mutex<u64>,
     /// Takes what the drain has to say to the log of the ledger.
     notices: Arc<Notices>,
     /// Held by whoever folds, of this process.
@@ -81,10 +74,7 @@ struct Logged {
 
 impl Logged {
     fn log(&self) -> Result<&CommitLog> {
-        self.log.get().ok_or_else(|| {
-            Error::new(Status::ReadOnly, "the ledger was opened with read_only = true")
-                .with_field("read_only")
-        })
+        self.log.get().ok_or_else(opened_to_read)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Opening a ledger, whichever way it commits, and leaving one.
 
 use std::ops::RangeInclusive;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -9,16 +9,16 @@ use super::drain::{Bell, Drain};
 use super::feed::Feeding;
 use super::seen::Seen;
 use super::sync::Syncs;
-use super::{LedgerStore, Logged, Notices};
+use super::{LedgerStore, Logged};
 use crate::call;
 use crate::commit_log::{CommitLog, Scratch};
 use crate::config::{Scope, Settings};
 use crate::error::{Error, Result, Status};
 use crate::gate::Locked;
-use crate::logging::Level;
+use crate::logging::{Level, Notices};
 use crate::metrics::Metrics;
 use crate::store::Version;
-use crate::store::sqlite::{Nodes, Place, SqliteStore};
+use crate::store::sqlite::{Nodes, Place, SqliteStore, io};
 use crate::sys::files::{self, FileLocks};
 use crate::sys::mapping;
 use crate::tail::Tail;
@@ -52,9 +52,9 @@ pub(crate) fn open(place: Option<Place>, settings: &mut Settings, opening: Openi
     let Some(path) = store.sqlite.place().map(|place| place.path().to_path_buf()) else {
         return Ok(store);
     };
-    let locks = Arc::new(FileLocks::of(&path).map_err(|error| io(&path, &error))?);
+    let locks = Arc::new(FileLocks::of(&path).map_err(|error| io(path.display(), &error))?);
     // Whoever changes a setting of the file has this alone, and is waited for.
-    until(|| locks.try_shared(PRESENCE).map_err(|error| io(&path, &error)))?;
+    until(|| locks.try_shared(PRESENCE).map_err(|error| io(path.display(), &error)))?;
     store.gate = Some(Arc::new(Gate { locks, path, here: gate }));
     let found = store.sqlite.file_settings()?;
     settings.settle(Scope::File, |name| {
@@ -99,7 +99,6 @@ impl LedgerStore {
         };
         let logged = Arc::new(Logged {
             sqlite: Arc::clone(&self.sqlite),
-            locks: Arc::clone(&gate.locks),
             gate: Arc::clone(gate),
             log: OnceLock::new(),
             tail: Arc::clone(&self.tail),
@@ -110,7 +109,6 @@ impl LedgerStore {
             unique: AtomicBool::new(settings.is("unique", "timestamp_node_id")),
             syncs: is_durable.then(Syncs::default),
             bell: Bell::default(),
-            ready: Mutex::new(0),
             notices: Arc::clone(&self.notices),
             folding: Locked::new(()),
             trouble: Mutex::new(None),
@@ -131,10 +129,6 @@ impl LedgerStore {
         self.logged = Some(logged);
         Ok(())
     }
-}
-
-fn io(path: &Path, error: &std::io::Error) -> Error {
-    Error::new(Status::Io, format!("\"{}\": {error}", path.display())).with_field("path")
 }
 
 /// Where nobody asked how the ledger shall commit: by the log where that is possible.
@@ -174,7 +168,7 @@ impl Gate {
     pub fn pass<T>(&self, alone: bool, work: impl FnOnce() -> Result<T>) -> Result<T> {
         let passed = self.here.with(|()| {
             let take = || if alone { self.locks.try_exclusive(GATE) } else { self.locks.try_shared(GATE) };
-            until(|| take().map_err(|error| io(&self.path, &error)))?;
+            until(|| take().map_err(|error| io(self.path.display(), &error)))?;
             let done = work();
             // Otherwise it is given up when the ledger is closed.
             let _ = self.locks.unlock(GATE);
@@ -190,7 +184,7 @@ impl Gate {
     /// Runs `work` while no other process has the ledger open; `name` is what is changed.
     pub fn alone<T>(&self, name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
         self.pass(true, || {
-            let failed = |error: std::io::Error| io(&self.path, &error);
+            let failed = |error: std::io::Error| io(self.path.display(), &error);
             if !self.locks.try_exclusive(PRESENCE).map_err(failed)? {
                 let message = format!(
                     "{name} can be changed while no other process has the ledger open; close it there first"
@@ -218,11 +212,6 @@ fn until(mut attempt: impl FnMut() -> Result<bool>) -> Result<()> {
 }
 
 impl Logged {
-    fn path(&self) -> &Path {
-        // Only files have a log.
-        self.sqlite.place().map_or(Path::new(""), Place::path)
-    }
-
     fn open_log(
         &self,
         ring_bytes: RangeInclusive<u64>,
@@ -231,8 +220,8 @@ impl Logged {
     ) -> Result<CommitLog> {
         let open = || {
             let identity = self.sqlite.log_identity()?;
-            let locks = Arc::clone(&self.locks);
-            let opened = CommitLog::open(self.path(), &identity, ring_bytes, is_durable, locks)?;
+            let locks = Arc::clone(&self.gate.locks);
+            let opened = CommitLog::open(&self.gate.path, &identity, ring_bytes, is_durable, locks)?;
             if opened.alone && opened.log.pending() > 0 {
                 call::log(Level::Warn, || {
                     format!(
@@ -270,7 +259,7 @@ impl Logged {
     /// Where the ledger was opened for reading and there was no log: looks whether there is one now.
     #[cold]
     pub fn refresh_without_log(&self) -> Result<Version> {
-        if !CommitLog::is_there(self.path()) {
+        if !CommitLog::is_there(&self.gate.path) {
             return self.sqlite.version();
         }
         let found = self.gate.pass(false, || {
@@ -278,7 +267,7 @@ impl Logged {
                 return Ok(true);
             }
             let identity = self.sqlite.log_identity()?;
-            let log = CommitLog::open_to_read(self.path(), &identity, Arc::clone(&self.locks))?;
+            let log = CommitLog::open_to_read(&self.gate.path, &identity, Arc::clone(&self.gate.locks))?;
             let Some(log) = log else { return Ok(false) };
             self.begin(&log)?;
             let _ = self.log.set(log);
@@ -292,7 +281,7 @@ impl Logged {
     pub fn leave_log(&self, log: &CommitLog, last: bool) -> Result<()> {
         let mut has_left = false;
         let left = self.gate.pass(true, || {
-            let others = self.locks.is_locked_by_others(PRESENCE..PRESENCE + 1);
+            let others = self.gate.locks.is_locked_by_others(PRESENCE..PRESENCE + 1);
             let is_free = last && log.pending() == 0 && others.is_ok_and(|others| !others);
             let gone = if is_free { log.take_away() } else { Ok(()) };
             log.leave();

@@ -20,7 +20,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use self::connection::{Role, Source};
 use self::fault::translate;
-pub(crate) use self::place::{FileId, Place};
+pub(crate) use self::place::{FileId, Place, io};
 pub(crate) use self::pool::Usage;
 use self::readers::Readers;
 use self::writer::Writer;
@@ -155,10 +155,7 @@ impl SqliteStore {
     }
 
     fn writer(&self) -> Result<&Writer> {
-        self.writer.as_ref().ok_or_else(|| {
-            Error::new(Status::ReadOnly, "the ledger was opened with read_only = true")
-                .with_field("read_only")
-        })
+        self.writer.as_ref().ok_or_else(opened_to_read)
     }
 
     fn reading<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
@@ -419,6 +416,11 @@ impl SqliteStore {
         drop(witness);
         writer.map_or(Ok(()), Writer::close)
     }
+}
+
+/// The error of whoever writes to a ledger that was opened to be read.
+pub(crate) fn opened_to_read() -> Error {
+    Error::new(Status::ReadOnly, "the ledger was opened with read_only = true").with_field("read_only")
 }
 
 /// The name of a database in memory that this process has not used yet.

@@ -114,7 +114,7 @@ impl Place {
             Ok(metadata) if FileId::of(&metadata) == self.id => return Ok(()),
             Ok(_) => "was replaced by another file",
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => "was removed or renamed",
-            Err(error) => return Err(io(&path.to_string(), &error)),
+            Err(error) => return Err(io(path, &error)),
         };
         let message = format!(
             "the ledger file \"{path}\" {what} while it was open; close this ledger, and open the path again"
@@ -123,7 +123,8 @@ impl Place {
     }
 }
 
-fn io(path: &str, error: &std::io::Error) -> Error {
+/// What the system says of a file.
+pub(crate) fn io(path: impl std::fmt::Display, error: &std::io::Error) -> Error {
     Error::new(Status::Io, format!("\"{path}\": {error}")).with_field("path")
 }
 
