@@ -268,23 +268,6 @@ static void sustained(void) {
     close_it(ledger);
 }
 
-static void poll_loop(simledger_ledger *ledger, const char *name) {
-    enum { N = 2000, INNER = 100 };
-    static float times[N];
-    int64_t last;
-    OK(simledger_last_id(ledger, &last, &error));
-    for (int i = 0; i < N; i++) {
-        uint64_t t = now();
-        for (int k = 0; k < INNER; k++) {
-            simledger_entries *entries;
-            OK(simledger_poll_since(ledger, last, SIMLEDGER_NO_LIMIT, &entries, &error));
-            simledger_entries_free(entries);
-        }
-        times[i] = (float)(now() - t) / 1e3f;
-    }
-    report(name, times, N, INNER, "<= 0.1");
-}
-
 static volatile double sink;
 static void visit(const simledger_entries *entries) {
     double sum = 0;
@@ -299,46 +282,54 @@ static void visit(const simledger_entries *entries) {
     sink = sum;
 }
 
-static void reads(void) {
+/* Reports how long a call takes, over and over. */
+static void repeat(const char *name, simledger_ledger *ledger, int64_t id,
+                   void (*work)(simledger_ledger *ledger, int64_t id), const char *target) {
     enum { N = 2000, INNER = 100 };
     static float times[N];
+    for (int i = 0; i < N; i++) {
+        uint64_t t = now();
+        for (int k = 0; k < INNER; k++) work(ledger, id);
+        times[i] = (float)(now() - t) / 1e3f;
+    }
+    report(name, times, N, INNER, target);
+}
+
+static void poll_once(simledger_ledger *ledger, int64_t position) {
+    simledger_entries *entries;
+    OK(simledger_poll_since(ledger, position, SIMLEDGER_NO_LIMIT, &entries, &error));
+    visit(entries);
+    simledger_entries_free(entries);
+}
+
+static void get_once(simledger_ledger *ledger, int64_t newest) {
+    static int64_t back;
+    simledger_entry *entry;
+    back = (back + 1) % 100;
+    OK(simledger_get_by_id(ledger, newest - back, &entry, &error));
+    simledger_entry_free(entry);
+}
+
+static void reads(void) {
+    enum { ENTRIES = 5000 };
     fresh("reads");
     simledger_ledger *ledger = open_it();
     char json[512];
-    for (unsigned i = 0; i < 5000; i++) {
+    for (unsigned i = 0; i < ENTRIES; i++) {
         size_t len = entry_json(json, 0, i);
         OK(simledger_append_json(ledger, json, len, NULL, &error));
     }
-    poll_loop(ledger, "poll of none");
+    repeat("poll of none", ledger, ENTRIES, poll_once, "<= 0.1");
     pid_t child = fork();
     if (child == 0) {
         simledger_ledger *other = open_it();
-        poll_loop(other, "poll of none, other process");
+        repeat("poll of none, other process", other, ENTRIES, poll_once, "<= 0.1");
         close_it(other);
         _exit(0);
     }
     waitpid(child, NULL, 0);
-    for (int i = 0; i < N; i++) {
-        uint64_t t = now();
-        for (int k = 0; k < INNER; k++) {
-            simledger_entry *entry;
-            OK(simledger_get_by_id(ledger, 4990 - k, &entry, &error));
-            simledger_entry_free(entry);
-        }
-        times[i] = (float)(now() - t) / 1e3f;
-    }
-    report("get by id, recent", times, N, INNER, "<= 0.1");
-    for (int i = 0; i < N; i++) {
-        uint64_t t = now();
-        for (int k = 0; k < INNER; k++) {
-            simledger_entries *entries;
-            OK(simledger_poll_since(ledger, 4990, SIMLEDGER_NO_LIMIT, &entries, &error));
-            visit(entries);
-            simledger_entries_free(entries);
-        }
-        times[i] = (float)(now() - t) / 1e3f;
-    }
-    report("poll of ten, every field", times, N, INNER, "<= 0.3");
+    repeat("get by id, recent", ledger, ENTRIES - 10, get_once, "<= 0.1");
+    repeat("poll of ten, every field", ledger, ENTRIES - 10, poll_once, "<= 0.3");
     close_it(ledger);
 }
 

@@ -10,48 +10,9 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
+use common::batches::{Batch, acknowledged, check_whole};
 use common::{Line, Place, Process, Random, config, entry, integrity, parameter};
-use simledger::{Entries, EntryRef, Ledger, NO_LIMIT};
-
-/// A batch names itself in each of its entries: its writer, the writer's number of the first entry,
-/// and how many there are.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Batch {
-    writer: String,
-    k: i64,
-    count: i64,
-}
-
-impl Batch {
-    fn entry(&self, index: i64) -> String {
-        let (k, features) = (self.k + index, self.features(index));
-        let (writer, confidence) = (&self.writer, self.confidence(index));
-        format!(r#"{{"timestamp":{k},"node_id":"{writer}","features":{features},"confidence":{confidence}}}"#)
-    }
-
-    /// Of some length, so that rows go over pages.
-    fn features(&self, index: i64) -> String {
-        let filling = "abcdefghij".repeat(((self.k + index) % 200) as usize);
-        format!(r#"{{"batch":[{},{}],"filling":"{filling}"}}"#, self.k, self.count)
-    }
-
-    fn confidence(&self, index: i64) -> f64 {
-        ((self.k + index) % 101) as f64 / 101.0
-    }
-
-    /// The batch of an entry, and the entry's index in it; all of it must be as it was written.
-    fn of(entry: EntryRef<'_>) -> (Batch, i64) {
-        let features: serde_json::Value = serde_json::from_str(entry.features()).expect("whole features");
-        let [k, count] = [0, 1].map(|at| features["batch"][at].as_i64().expect("the batch is named"));
-        let batch = Batch { writer: entry.node_id().to_string(), k, count };
-        let index = entry.timestamp() as i64 - k;
-        assert!((0..count).contains(&index));
-        assert_eq!(entry.features(), batch.features(index));
-        assert_eq!(entry.confidence(), batch.confidence(index));
-        assert!(entry.created_at() > 0.0);
-        (batch, index)
-    }
-}
+use simledger::{Ledger, NO_LIMIT};
 
 #[test]
 #[ignore = "a process that is killed"]
@@ -70,48 +31,13 @@ fn appends_until_it_is_killed() {
                 loop {
                     let count = if k % 3 == thread { 1 + k * 7 % 60 } else { 1 };
                     let batch = Batch { writer: writer.clone(), k, count };
-                    let entries: Vec<String> = (0..count).map(|index| batch.entry(index)).collect();
-                    let first_id = if count == 1 {
-                        ledger.append_json(&entries[0]).unwrap()
-                    } else {
-                        ledger.append_many_json(&entries.join("\n")).unwrap().first_id
-                    };
+                    let first_id = batch.append(ledger);
                     line.say(&format!("{first_id} {count} {k} {writer}"));
                     k += count;
                 }
             });
         }
     });
-}
-
-/// What a process said of a batch that was acknowledged to it: the first id, and the batch.
-fn acknowledged(said: &str) -> (i64, Batch) {
-    let words: Vec<&str> = said.split(' ').collect();
-    let [first_id, count, k, writer] = words[..] else { panic!("{said}") };
-    let number = |word: &str| word.parse::<i64>().unwrap();
-    (number(first_id), Batch { writer: writer.to_string(), k: number(k), count: number(count) })
-}
-
-/// Every entry is whole, every batch is all there, and ids leave no gap. The first id of each batch.
-fn check_whole(all: &Entries) -> Vec<(i64, Batch)> {
-    let mut batches: Vec<(i64, Batch)> = Vec::new();
-    let mut next = None;
-    for (place, entry) in all.iter().enumerate() {
-        assert_eq!(entry.id(), place as i64 + 1, "ids are contiguous");
-        let (batch, index) = Batch::of(entry);
-        match next {
-            None => assert_eq!(index, 0, "{batch:?} begins in its middle"),
-            Some(expected) => {
-                assert_eq!((batches.last().map(|(_, last)| last), index), (Some(&batch), expected))
-            }
-        }
-        next = (index + 1 < batch.count).then_some(index + 1);
-        if index == 0 {
-            batches.push((entry.id(), batch));
-        }
-    }
-    assert_eq!(next, None, "{:?} is cut off", batches.last());
-    batches
 }
 
 /// Whether the WAL holds the beginning of a commit that was never finished: something of this
@@ -224,7 +150,7 @@ fn no_acknowledged_entry_is_lost_when_a_process_is_killed() {
         let is_unfinished = holds_an_unfinished_commit(&fs::read(&wal).unwrap());
         let ledger = place.open(&[]);
         let all = ledger.read_all().unwrap();
-        let found = check_whole(&all);
+        let found = check_whole(&all, 1);
         for (first_id, batch) in &found {
             if let Some(known) = known.get(first_id) {
                 assert_eq!(known, batch, "under an acknowledged id is what its writer wrote");
@@ -341,7 +267,7 @@ fn others_go_on_when_a_process_is_killed() {
             }
             (first.join().unwrap(), second.join().unwrap(), mine)
         });
-        let found: HashMap<i64, Batch> = check_whole(&ledger.read_all().unwrap()).into_iter().collect();
+        let found: HashMap<i64, Batch> = check_whole(&ledger.read_all().unwrap(), 1).into_iter().collect();
         for (first_id, batch) in first.iter().chain(&second).chain(&mine) {
             assert_eq!(found.get(first_id), Some(batch));
         }

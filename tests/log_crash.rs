@@ -1,8 +1,8 @@
 //! The commit log when processes die, at every step of what they do: nothing acknowledged is lost,
 //! nothing is there twice, and the others go on.
 //!
-//! A few rounds of each kind run by default; `LEDGER_CRASH_ROUNDS` says how many of each, 20 make more
-//! than 300 in all.
+//! One round of each kind runs by default; `LEDGER_CRASH_ROUNDS` says how many of each, 10 make 330 in
+//! all.
 
 mod common;
 
@@ -12,66 +12,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use common::batches::{Batch, acknowledged, check_whole};
 use common::{Line, Place, Process, Random, config, integrity, parameter};
-use simledger::{Entries, EntryRef, Ledger, NO_LIMIT};
+use simledger::{Ledger, NO_LIMIT};
 
 /// So small that it is gone round all the time, and that a larger batch goes straight into the file.
 const LOG_BYTES: &str = "65536";
-
-/// A batch names itself in each of its entries.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Batch {
-    writer: String,
-    k: i64,
-    count: i64,
-}
-
-impl Batch {
-    fn json(&self) -> String {
-        let entry = |index| {
-            let (k, writer, features) = (self.k + index, &self.writer, self.features(index));
-            format!(r#"{{"timestamp":{k},"node_id":"{writer}","features":{features},"confidence":0.5}}"#)
-        };
-        (0..self.count).map(entry).collect::<Vec<_>>().join("\n")
-    }
-
-    fn features(&self, index: i64) -> String {
-        let filling = "abcdefghij".repeat(((self.k + index) % 40) as usize);
-        format!(r#"{{"batch":[{},{}],"filling":"{filling}"}}"#, self.k, self.count)
-    }
-
-    fn of(entry: EntryRef<'_>) -> (Batch, i64) {
-        let features: serde_json::Value = serde_json::from_str(entry.features()).expect("whole features");
-        let [k, count] = [0, 1].map(|at| features["batch"][at].as_i64().expect("the batch is named"));
-        let batch = Batch { writer: entry.node_id().to_string(), k, count };
-        let index = entry.timestamp() as i64 - k;
-        assert!((0..count).contains(&index));
-        assert_eq!(entry.features(), batch.features(index));
-        (batch, index)
-    }
-}
-
-/// Every entry is whole, every batch is all there, and ids leave no gap: the first id of each batch.
-fn check_whole(entries: &Entries, first: i64) -> Vec<(i64, Batch)> {
-    let mut batches: Vec<(i64, Batch)> = Vec::new();
-    let mut next = None;
-    for (place, entry) in entries.iter().enumerate() {
-        assert_eq!(entry.id(), place as i64 + first, "ids are contiguous");
-        let (batch, index) = Batch::of(entry);
-        match next {
-            None => assert_eq!(index, 0, "{batch:?} begins in its middle"),
-            Some(expected) => {
-                assert_eq!((batches.last().map(|(_, last)| last), index), (Some(&batch), expected))
-            }
-        }
-        next = (index + 1 < batch.count).then_some(index + 1);
-        if index == 0 {
-            batches.push((entry.id(), batch));
-        }
-    }
-    assert_eq!(next, None, "{:?} is cut off", batches.last());
-    batches
-}
 
 fn open(path: &str) -> Ledger {
     // How it commits is what the file says.
@@ -148,11 +94,7 @@ fn works_until_it_is_killed() {
 
 fn append(ledger: &Ledger, line: &Line, writer: &str, k: i64, count: i64) -> i64 {
     let batch = Batch { writer: writer.to_string(), k, count };
-    let first_id = if count == 1 {
-        ledger.append_json(&batch.json()).unwrap()
-    } else {
-        ledger.append_many_json(&batch.json()).unwrap().first_id
-    };
+    let first_id = batch.append(ledger);
     // What was acknowledged is there.
     let there = ledger.get_by_id(first_id).unwrap().expect("what was acknowledged is there");
     assert_eq!(Batch::of(there.as_ref()).0, batch);
@@ -172,13 +114,6 @@ fn poll_for_ever(ledger: &Ledger) {
         assert_eq!(fresh.position(), seen + fresh.len() as i64, "an id was passed over");
         seen = fresh.position();
     }
-}
-
-fn acknowledged(said: &str) -> (i64, Batch) {
-    let words: Vec<&str> = said.split(' ').collect();
-    let [first_id, count, k, writer] = words[..] else { panic!("{said}") };
-    let number = |word: &str| word.parse::<i64>().unwrap();
-    (number(first_id), Batch { writer: writer.to_string(), k: number(k), count: number(count) })
 }
 
 /// One round: a process that dies at `point` (or at any moment) and some that go on until they were
@@ -408,7 +343,7 @@ fn who_reads_misses_nothing_of_a_batch_whose_writer_died() {
         // Alone, and so it recovers the log, while the reader has it.
         let ledger = place.open(&[("log_bytes", LOG_BYTES)]);
         let after = Batch { writer: "after".to_string(), k: 0, count: 1 };
-        let id = ledger.append_json(&after.json()).unwrap();
+        let id = after.append(&ledger);
         assert_eq!(poll(), id);
         assert_eq!(reader.count().unwrap(), id);
         check_whole(&ledger.read_all().unwrap(), 1);
