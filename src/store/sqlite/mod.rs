@@ -2,6 +2,7 @@
 
 mod connection;
 mod fault;
+mod folding;
 mod maintenance;
 mod place;
 mod pool;
@@ -20,11 +21,12 @@ use rusqlite::{Connection, OpenFlags};
 
 use self::connection::{Role, Source};
 use self::fault::translate;
+pub(crate) use self::folding::Folding;
 pub(crate) use self::place::{FileId, Place, io};
 pub(crate) use self::pool::Usage;
 use self::readers::Readers;
 use self::writer::Writer;
-pub(crate) use self::writer::{Folding, conflict, duplicate, full};
+pub(crate) use self::writer::{conflict, duplicate, full};
 use super::{Appended, Batch, Cutoff, Ends, ProgressFunction, Sizes, Sql, Stored, Vacuum, Version};
 use crate::call;
 use crate::chunk::Entry;

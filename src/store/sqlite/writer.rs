@@ -1,18 +1,18 @@
 //! Writing: one connection for each file in a process, behind a fair lock; SQLite's own lock
 //! stands between processes.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::time::Instant;
 
 use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension, ToSql, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::connection::{Role, Source};
 use super::fault::{is_duplicate, is_transient, translate};
+use super::folding::Folding;
 use super::place::Place;
 use super::{Turns, no_turn, rows, schema};
 use crate::call;
-use crate::chunk::Fields;
 use crate::entry::NewEntry;
 use crate::error::{Error, Result, Status};
 use crate::gate::Locked;
@@ -64,7 +64,7 @@ impl Writer {
             let appended = insert(connection, batch)?;
             let last = appended.first_id + i64::try_from(appended.count).unwrap_or(i64::MAX) - 1;
             if appended.count > 0 {
-                Folding { stored_id: last, ..folding }.finish()?;
+                folding.finish_at(last)?;
             }
             Ok(appended)
         })
@@ -79,9 +79,9 @@ impl Writer {
     ) -> Result<T> {
         self.durable_transaction(metrics, durable, |connection| {
             let mut folding = Folding::begin(connection)?;
-            let before = folding.stored_id;
+            let before = folding.stored_id();
             let done = work(&mut folding)?;
-            if folding.stored_id != before {
+            if folding.stored_id() != before {
                 folding.finish()?;
             }
             Ok(done)
@@ -263,137 +263,9 @@ pub(super) fn roll_back(connection: &Connection) {
 }
 
 // What a table says about conflicts does not hold where the statement says something itself.
-const INSERT: &str = "INSERT OR ABORT INTO ledger (id, timestamp, node_id, features, confidence, created_at)
+pub(super) const INSERT: &str =
+    "INSERT OR ABORT INTO ledger (id, timestamp, node_id, features, confidence, created_at)
                       VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-
-/// Entries of the commit log, being stored in a transaction. Nothing is stored twice or skipped,
-/// whatever dies when: how far the file has them moves with the entries.
-pub(crate) struct Folding<'c> {
-    connection: &'c Connection,
-    /// The last id that the file has, those included that are about to be stored.
-    stored_id: i64,
-    created_at: (f64, String),
-    /// About to be stored, so many of them.
-    rows: Vec<FoldedRow>,
-    waiting: usize,
-}
-
-/// An entry that is about to be stored, in memory that is used again.
-#[derive(Default)]
-struct FoldedRow {
-    id: i64,
-    timestamp: f64,
-    node_id: String,
-    features: String,
-    confidence: f64,
-    created_at: String,
-}
-
-/// Rows that are stored by one statement: each statement has to find and move on SQLite's record of the
-/// largest id, which costs as much as an index.
-const ROWS_A_STATEMENT: usize = 32;
-
-impl<'c> Folding<'c> {
-    fn begin(connection: &'c Connection) -> Result<Folding<'c>> {
-        let through = schema::log_identity(connection)?.1;
-        let last = next_id(connection)? - 1;
-        if last != through {
-            let message = format!(
-                "the ledger file has ids up to {last}, but only those up to {through} came by the commit log: another \
-                 program wrote to it in spite of its guards"
-            );
-            return Err(Error::new(Status::Corrupt, message));
-        }
-        Ok(Folding {
-            connection,
-            stored_id: through,
-            created_at: (f64::NAN, String::new()),
-            rows: Vec::new(),
-            waiting: 0,
-        })
-    }
-
-    /// The last id that the file has.
-    pub fn stored_id(&self) -> i64 {
-        self.stored_id
-    }
-
-    /// Stores the entry with the id that follows.
-    pub fn insert(&mut self, fields: &Fields<'_>) -> Result<()> {
-        debug_assert_eq!(fields.id, self.stored_id + 1);
-        #[allow(clippy::float_cmp)] // The same or not.
-        if fields.created_at != self.created_at.0 {
-            #[allow(clippy::cast_possible_truncation)] // Whole seconds.
-            let text = utc::format(fields.created_at as i64);
-            self.created_at = (fields.created_at, text);
-        }
-        hooks::point("fold.insert");
-        if self.waiting == self.rows.len() {
-            self.rows.push(FoldedRow::default());
-        }
-        let row = &mut self.rows[self.waiting];
-        (row.id, row.timestamp, row.confidence) = (fields.id, fields.timestamp, fields.confidence);
-        let texts = [
-            (&mut row.node_id, fields.node_id),
-            (&mut row.features, fields.features),
-            (&mut row.created_at, &self.created_at.1),
-        ];
-        for (place, text) in texts {
-            place.clear();
-            place.push_str(text);
-        }
-        self.waiting += 1;
-        self.stored_id = fields.id;
-        if self.waiting == ROWS_A_STATEMENT { self.store() } else { Ok(()) }
-    }
-
-    /// Stores what waits.
-    fn store(&mut self) -> Result<()> {
-        let rows = &self.rows[..std::mem::take(&mut self.waiting)];
-        let step = if rows.len() == ROWS_A_STATEMENT { ROWS_A_STATEMENT } else { 1 };
-        for some in rows.chunks(step) {
-            self.store_some(some).map_err(|error| {
-                let error = translate(&error);
-                let duplicate = error.status() == Status::Duplicate;
-                let status = if duplicate { Status::Corrupt } else { error.status() };
-                let what = format!("the entries of the log from id {} on cannot be stored", some[0].id);
-                Error::new(status, error.message()).context(what).with_sqlite_code(error.sqlite_code())
-            })?;
-        }
-        Ok(())
-    }
-
-    fn store_some(&self, rows: &[FoldedRow]) -> rusqlite::Result<()> {
-        // On a failure the whole transaction is rolled back: then SQLite need not be able to undo the
-        // statement alone.
-        static MANY: LazyLock<String> = LazyLock::new(|| {
-            let one = INSERT.replace("OR ABORT", "OR FAIL");
-            format!("{one}{}", ", (?, ?, ?, ?, ?, ?)".repeat(ROWS_A_STATEMENT - 1))
-        });
-        let sql = if rows.len() == 1 { INSERT } else { &MANY };
-        let mut statement = self.connection.prepare_cached(sql)?;
-        for (index, row) in rows.iter().enumerate() {
-            let FoldedRow { id, timestamp, node_id, features, confidence, created_at } = row;
-            let values: [&dyn ToSql; 6] = [id, timestamp, node_id, features, confidence, created_at];
-            for (column, value) in values.into_iter().enumerate() {
-                statement.raw_bind_parameter(index * 6 + column + 1, value)?;
-            }
-        }
-        statement.raw_execute().map(drop)
-    }
-
-    fn finish(mut self) -> Result<()> {
-        self.store()?;
-        let update = "UPDATE simledger_settings SET value = ?2 WHERE name = ?1";
-        self.connection
-            .prepare_cached(update)
-            .and_then(|mut statement| {
-                statement.execute(params![schema::LOG_THROUGH, self.stored_id.to_string()])
-            })
-            .map(drop)
-            .map_err(|error| translate(&error))
-    }
-}
 
 fn insert(connection: &Connection, batch: &Batch<'_>) -> Result<Appended> {
     let mut statement = connection.prepare_cached(INSERT).map_err(|error| translate(&error))?;
@@ -434,7 +306,7 @@ fn insert(connection: &Connection, batch: &Batch<'_>) -> Result<Appended> {
 }
 
 /// The next id: above whatever was an id before, also if somebody changed SQLite's own record.
-fn next_id(connection: &Connection) -> Result<i64> {
+pub(super) fn next_id(connection: &Connection) -> Result<i64> {
     const LARGEST: &str = "SELECT max(
         coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'ledger'), 0),
         coalesce((SELECT max(id) FROM ledger), 0),
