@@ -1,10 +1,11 @@
 /* What the calls cost, one line for each kind of work: `make targets` builds and runs it.
  *
- *   targets [--commit log|sqlite] [--dir <folder>] [--only <name>] [--seconds <of the sustained run>]
+ *   targets [--commit log|sqlite] [--dir <folder>] [--only <name>] [--seconds <of the sustained
+ * run>]
  *
- * Times are of the C API as a program calls it, in microseconds. Appends are paced below the rate of the
- * drain where it says so: a few thousand, then a pause. The entries have 150 bytes of features and come from
- * 100 nodes for each writer, each with a timestamp of its own. */
+ * Times are of the C API as a program calls it, in microseconds. Appends are paced below the rate
+ * of the drain where it says so: a few thousand, then a pause. The entries have 150 bytes of
+ * features and come from 100 nodes for each writer, each with a timestamp of its own. */
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <stdatomic.h>
@@ -26,10 +27,11 @@ static void fail(const char *what, simledger_error *error) {
     fprintf(stderr, "%s: %s\n", what, simledger_error_message(error));
     exit(1);
 }
-#define OK(call)                                   \
-    do {                                           \
-        simledger_error *error = NULL;             \
-        if ((call) != SIMLEDGER_OK) fail(#call, error); \
+#define OK(call)                                                                                   \
+    do {                                                                                           \
+        simledger_error *error = NULL;                                                             \
+        if ((call) != SIMLEDGER_OK)                                                                \
+            fail(#call, error);                                                                    \
     } while (0)
 
 static uint64_t now(void) {
@@ -48,10 +50,12 @@ static int compare(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-/* Prints the distribution of times in microseconds; `each`: how many entries one time stands for. */
+/* Prints the distribution of times in microseconds; `each`: how many entries one time stands for.
+ */
 static void report(const char *name, float *times, size_t n, double each, const char *target) {
     double sum = 0;
-    for (size_t i = 0; i < n; i++) sum += times[i];
+    for (size_t i = 0; i < n; i++)
+        sum += times[i];
     qsort(times, n, sizeof *times, compare);
 #define AT(part) (times[(size_t)((double)(n - 1) * (part))] / each)
     printf("%-34s mean %8.3f  p50 %8.3f  p99 %8.3f  p99.9 %9.2f  max %10.1f   %s\n", name,
@@ -64,16 +68,21 @@ static void fresh(const char *name) {
     char command[4 * sizeof path + 32];
     snprintf(path, sizeof path, "%s/targets-%s.db", folder, name);
     snprintf(command, sizeof command, "rm -f %s %s-log %s-wal %s-shm", path, path, path, path);
-    if (system(command) != 0) exit(1);
+    if (system(command) != 0)
+        exit(1);
 }
 
 static simledger_ledger *open_it(void) {
     simledger_ledger *ledger = NULL;
     simledger_config *config = simledger_config_new();
-    OK(simledger_config_set(config, "path", SIMLEDGER_NUL_TERMINATED, path, SIMLEDGER_NUL_TERMINATED, &error));
-    OK(simledger_config_set(config, "commit", SIMLEDGER_NUL_TERMINATED, commit, SIMLEDGER_NUL_TERMINATED, &error));
-    OK(simledger_config_set(config, "synchronous_mode", SIMLEDGER_NUL_TERMINATED, synchronous, SIMLEDGER_NUL_TERMINATED, &error));
-    OK(simledger_config_set(config, "log_bytes", SIMLEDGER_NUL_TERMINATED, "268435456", SIMLEDGER_NUL_TERMINATED, &error));
+    OK(simledger_config_set(config, "path", SIMLEDGER_NUL_TERMINATED, path,
+                            SIMLEDGER_NUL_TERMINATED, &error));
+    OK(simledger_config_set(config, "commit", SIMLEDGER_NUL_TERMINATED, commit,
+                            SIMLEDGER_NUL_TERMINATED, &error));
+    OK(simledger_config_set(config, "synchronous_mode", SIMLEDGER_NUL_TERMINATED, synchronous,
+                            SIMLEDGER_NUL_TERMINATED, &error));
+    OK(simledger_config_set(config, "log_bytes", SIMLEDGER_NUL_TERMINATED, "268435456",
+                            SIMLEDGER_NUL_TERMINATED, &error));
     OK(simledger_open(config, &ledger, &error));
     simledger_config_free(config);
     return ledger;
@@ -86,8 +95,9 @@ static _Atomic uint64_t *tick; /* shared among processes */
 
 static size_t entry_json(char *out, int writer, unsigned i) {
     uint64_t t = atomic_fetch_add(tick, 1);
-    return (size_t)sprintf(out, "{\"timestamp\":%.6f,\"node_id\":\"node-%04d\",\"features\":%s,\"confidence\":0.%03u}",
-                           1e6 + 1e-6 * (double)t * 10, writer * 100 + (int)(i % 100), features, i % 1000);
+    return (size_t)sprintf(
+        out, "{\"timestamp\":%.6f,\"node_id\":\"node-%04d\",\"features\":%s,\"confidence\":0.%03u}",
+        1e6 + 1e-6 * (double)t * 10, writer * 100 + (int)(i % 100), features, i % 1000);
 }
 
 static void append_json(void) {
@@ -102,7 +112,8 @@ static void append_json(void) {
         uint64_t t = now();
         OK(simledger_append_json(ledger, json, len, &id, &error));
         times[i] = (float)(now() - t) / 1e3f;
-        if (i % BURST == BURST - 1) nap(BURST * 20);
+        if (i % BURST == BURST - 1)
+            nap(BURST * 20);
     }
     report("append JSON, 1 thread, paced", times, N, 1, "p50 <= 1, mean <= 2");
     close_it(ledger);
@@ -115,13 +126,15 @@ static void append_typed(void) {
     fresh("typed");
     simledger_ledger *ledger = open_it();
     char node[100][16];
-    for (int i = 0; i < 100; i++) sprintf(node[i], "node-%04d", i);
+    for (int i = 0; i < 100; i++)
+        sprintf(node[i], "node-%04d", i);
     for (unsigned i = 0; i < N; i++) {
         int64_t id;
         uint64_t t = now();
         OK(simledger_append(ledger, 1e6 + i, node[i % 100], 9, features, 150, 0.5, &id, &error));
         times[i] = (float)(now() - t) / 1e3f;
-        if (i % BURST == BURST - 1) nap(BURST * 20);
+        if (i % BURST == BURST - 1)
+            nap(BURST * 20);
     }
     report("append typed, 1 thread, paced", times, N, 1, "p50 <= 0.3");
     close_it(ledger);
@@ -139,7 +152,8 @@ struct writer {
 };
 
 static struct writer writer_of(simledger_ledger *ledger, int number, unsigned count, float *times) {
-    struct writer w = {ledger, number, count, times, malloc((size_t)count * 300), malloc(count * sizeof(size_t))};
+    struct writer w = {
+        ledger, number, count, times, malloc((size_t)count * 300), malloc(count * sizeof(size_t))};
     size_t end = 0;
     for (unsigned i = 0; i < count; i++) {
         end += entry_json(w.text + end, number, i);
@@ -166,7 +180,8 @@ static void *write_entries(void *argument) {
     return NULL;
 }
 
-static void report_many(const char *name, float *times, unsigned n, double seconds, const char *target) {
+static void report_many(const char *name, float *times, unsigned n, double seconds,
+                        const char *target) {
     char line[64];
     snprintf(line, sizeof line, "%s (each call)", name);
     report(line, times, n, 1, "");
@@ -181,13 +196,16 @@ static void threads(void) {
     float *times = malloc(N * sizeof *times);
     pthread_t thread[T];
     struct writer writers[T];
-    for (int i = 0; i < T; i++) writers[i] = writer_of(ledger, i, N / T, times + (size_t)i * (N / T));
+    for (int i = 0; i < T; i++)
+        writers[i] = writer_of(ledger, i, N / T, times + (size_t)i * (N / T));
     uint64_t t = now();
     for (int i = 0; i < T; i++) {
         pthread_create(&thread[i], NULL, write_entries, &writers[i]);
     }
-    for (int i = 0; i < T; i++) pthread_join(thread[i], NULL);
-    for (int i = 0; i < T; i++) writer_free(&writers[i]);
+    for (int i = 0; i < T; i++)
+        pthread_join(thread[i], NULL);
+    for (int i = 0; i < T; i++)
+        writer_free(&writers[i]);
     report_many("8 threads, a burst", times, N, (double)(now() - t) / 1e9, "<= 1.5, max <= 20,000");
     close_it(ledger);
     free(times);
@@ -197,8 +215,10 @@ static void processes(void) {
     enum { P = 4, N = 400000 };
     fresh("processes");
     close_it(open_it());
-    float *times = mmap(NULL, N * sizeof *times, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    _Atomic int *ready = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    float *times =
+        mmap(NULL, N * sizeof *times, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    _Atomic int *ready =
+        mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     pid_t child[P];
     for (int i = 0; i < P; i++) {
         child[i] = fork();
@@ -206,21 +226,26 @@ static void processes(void) {
             simledger_ledger *ledger = open_it();
             struct writer w = writer_of(ledger, i, N / P, times + (size_t)i * (N / P));
             atomic_fetch_add(&ready[0], 1);
-            while (!atomic_load(&ready[1])) nap(100);
+            while (!atomic_load(&ready[1]))
+                nap(100);
             write_entries(&w);
             atomic_fetch_add(&ready[2], 1);
-            while (!atomic_load(&ready[3])) nap(1000);
+            while (!atomic_load(&ready[3]))
+                nap(1000);
             close_it(ledger);
             _exit(0);
         }
     }
-    while (atomic_load(&ready[0]) < P) nap(100);
+    while (atomic_load(&ready[0]) < P)
+        nap(100);
     uint64_t t = now();
     atomic_store(&ready[1], 1);
-    while (atomic_load(&ready[2]) < P) nap(100);
+    while (atomic_load(&ready[2]) < P)
+        nap(100);
     double seconds = (double)(now() - t) / 1e9;
     atomic_store(&ready[3], 1);
-    for (int i = 0; i < P; i++) waitpid(child[i], NULL, 0);
+    for (int i = 0; i < P; i++)
+        waitpid(child[i], NULL, 0);
     report_many("4 processes, a burst", times, N, seconds, "<= 1.5, max <= 20,000");
 }
 
@@ -262,7 +287,8 @@ static void sustained(void) {
     double appended = (double)(now() - begun) / 1e9;
     OK(simledger_checkpoint(ledger, &error));
     double all = (double)(now() - begun) / 1e9;
-    printf("%-34s %.0f entries a second for %.0f s, %.0f with the rest drained and checkpointed   >= 100,000\n",
+    printf("%-34s %.0f entries a second for %.0f s, %.0f with the rest drained and checkpointed   "
+           ">= 100,000\n",
            "sustained, drain included", (double)n / appended, appended, (double)n / all);
     fflush(stdout);
     close_it(ledger);
@@ -275,9 +301,11 @@ static void visit(const simledger_entries *entries) {
     for (size_t i = 0; i < n; i++) {
         const simledger_entry *e = simledger_entries_get(entries, i);
         size_t node, text;
-        const char *a = simledger_entry_node_id(e, &node), *b = simledger_entry_features_json(e, &text);
-        sum += (double)simledger_entry_id(e) + simledger_entry_timestamp(e) + simledger_entry_confidence(e) +
-               simledger_entry_created_at(e) + a[0] + b[text - 1] + (double)node;
+        const char *a = simledger_entry_node_id(e, &node),
+                   *b = simledger_entry_features_json(e, &text);
+        sum += (double)simledger_entry_id(e) + simledger_entry_timestamp(e) +
+               simledger_entry_confidence(e) + simledger_entry_created_at(e) + a[0] + b[text - 1] +
+               (double)node;
     }
     sink = sum;
 }
@@ -289,7 +317,8 @@ static void repeat(const char *name, simledger_ledger *ledger, int64_t id,
     static float times[N];
     for (int i = 0; i < N; i++) {
         uint64_t t = now();
-        for (int k = 0; k < INNER; k++) work(ledger, id);
+        for (int k = 0; k < INNER; k++)
+            work(ledger, id);
         times[i] = (float)(now() - t) / 1e3f;
     }
     report(name, times, N, INNER, target);
@@ -352,7 +381,8 @@ static void read_all(void) {
         get[i] = (float)(now() - t) / 1e3f;
         visit(entries);
         all[i] = (float)(now() - t) / 1e3f;
-        if (simledger_entries_len(entries) != 200001u + (unsigned)i) fail("read all", NULL);
+        if (simledger_entries_len(entries) != 200001u + (unsigned)i)
+            fail("read all", NULL);
         simledger_entries_free(entries);
     }
     report("read all of 200,000, the call", get, N, 1, "as the poll");
@@ -372,13 +402,16 @@ static void full(void) {
     report("FULL, 1 thread", times, N, 1, "one fdatasync each");
     pthread_t thread[T];
     struct writer writers[T];
-    for (int i = 0; i < T; i++) writers[i] = writer_of(ledger, i + 1, N, times + (size_t)i * N);
+    for (int i = 0; i < T; i++)
+        writers[i] = writer_of(ledger, i + 1, N, times + (size_t)i * N);
     uint64_t t = now();
     for (int i = 0; i < T; i++) {
         pthread_create(&thread[i], NULL, write_entries, &writers[i]);
     }
-    for (int i = 0; i < T; i++) pthread_join(thread[i], NULL);
-    for (int i = 0; i < T; i++) writer_free(&writers[i]);
+    for (int i = 0; i < T; i++)
+        pthread_join(thread[i], NULL);
+    for (int i = 0; i < T; i++)
+        writer_free(&writers[i]);
     report_many("FULL, 8 threads", times, N * T, (double)(now() - t) / 1e9, "shared");
     close_it(ledger);
     synchronous = "NORMAL";
@@ -405,16 +438,21 @@ static void reopening(void) {
            (double)(now() - t) / 1e3);
     int64_t count;
     OK(simledger_count(ledger, &count, &error));
-    if (count != 500000) fail("entries lost", NULL);
+    if (count != 500000)
+        fail("entries lost", NULL);
     close_it(ledger);
 }
 
 int main(int argc, char **argv) {
     for (int i = 1; i + 1 < argc; i += 2) {
-        if (!strcmp(argv[i], "--commit")) commit = argv[i + 1];
-        if (!strcmp(argv[i], "--dir")) folder = argv[i + 1];
-        if (!strcmp(argv[i], "--only")) only = argv[i + 1];
-        if (!strcmp(argv[i], "--seconds")) sustained_seconds = atof(argv[i + 1]);
+        if (!strcmp(argv[i], "--commit"))
+            commit = argv[i + 1];
+        if (!strcmp(argv[i], "--dir"))
+            folder = argv[i + 1];
+        if (!strcmp(argv[i], "--only"))
+            only = argv[i + 1];
+        if (!strcmp(argv[i], "--seconds"))
+            sustained_seconds = atof(argv[i + 1]);
     }
     tick = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     strcpy(features, "{\"text\":\"");
@@ -423,10 +461,12 @@ int main(int argc, char **argv) {
     struct {
         const char *name;
         void (*run)(void);
-    } all[] = {{"append", append_json}, {"typed", append_typed}, {"threads", threads}, {"processes", processes},
-               {"batch", batch},        {"reads", reads},        {"all", read_all},    {"full", full},
-               {"crash", reopening},    {"sustained", sustained}};
+    } all[] = {{"append", append_json},  {"typed", append_typed}, {"threads", threads},
+               {"processes", processes}, {"batch", batch},        {"reads", reads},
+               {"all", read_all},        {"full", full},          {"crash", reopening},
+               {"sustained", sustained}};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        if ((!*only || !strcmp(all[i].name, only))) all[i].run();
+        if ((!*only || !strcmp(all[i].name, only)))
+            all[i].run();
     return 0;
 }

@@ -50,6 +50,11 @@
  *     never later see a new smaller one. A read sees every append that was acknowledged before it
  *     began, in this process and in any other. Ids are never used again.
  *
+ * Waiting
+ *     simledger_wait_since waits for what others append, in threads and in other processes;
+ *     simledger_watch_open gives a descriptor for event loops. Whoever appends wakes them, and makes
+ *     no system call for it where nobody waits.
+ *
  * Commit
  *     With `commit = log`, the default of new files, an append is a record in a commit log, the file
  *     `<path>-log` that all processes with the ledger open have mapped, and is in every reader's
@@ -250,6 +255,16 @@ typedef struct simledger_query simledger_query;
 typedef struct simledger_transaction simledger_transaction;
 
 /**
+ * A place in the ledger with a descriptor for event loops (epoll, poll, libuv, asyncio), which is
+ * readable while something comes next. Like a ledger, not an address but a number that is checked
+ * at every call.
+ *
+ * One thread of the library, `simledger-watch`, makes the descriptors of all watches of a file
+ * readable. It begins with the first watch and ends when the ledger is closed.
+ */
+typedef struct simledger_watch simledger_watch;
+
+/**
  * The result of a call: one of the `SIMLEDGER_` statuses below. The numbers never change.
  *
  * Whose move it is: the caller's at `INVALID_ARGUMENT`, `INVALID_CONFIG`, `INVALID_ENTRY`,
@@ -402,7 +417,7 @@ typedef int32_t (*simledger_progress_callback)(double part, void *user_data);
 
 /**
  * The time given for waiting passed and nothing came. An outcome: comes without an error object.
- * No function of this version waits for entries.
+ * Only from `simledger_wait_since`.
  */
 #define SIMLEDGER_TIMEOUT 2
 
@@ -814,8 +829,8 @@ simledger_status simledger_open(const simledger_config *config,
                                 simledger_error **error);
 
 /**
- * Closes a ledger: waits for the calls that other threads have in flight on it, and lets go of the
- * file when it was the last handle. The handle is closed whatever is returned; later calls with it
+ * Closes a ledger: waits for the calls that other threads have in flight on it (those that wait for
+ * entries end with CLOSED), and lets go of the file when it was the last handle. The handle is closed whatever is returned; later calls with it
  * are `CLOSED`. Entries and results that came from it stay valid.
  *
  * - `ledger`: NULL is nothing, and OK.
@@ -827,7 +842,8 @@ simledger_status simledger_open(const simledger_config *config,
  * put in order; all that was acknowledged is in it, in its WAL or in its commit log, and the next
  * opening goes on from there); INTERNAL.
  */
-simledger_status simledger_close(simledger_ledger *ledger, simledger_error **error);
+simledger_status simledger_close(simledger_ledger *ledger,
+                                 simledger_error **error);
 
 /**
  * Closes all ledgers that are open in this process, those of other plug-ins included, each as
@@ -1512,6 +1528,107 @@ simledger_status simledger_sql(simledger_ledger *ledger,
                                simledger_error **error);
 
 /**
+ * What is new, as `simledger_poll_since` gives it; where there is nothing, waits for it. The next
+ * call goes on from `simledger_entries_position`.
+ *
+ * Whoever appends wakes those who wait, in all processes that have the ledger open, and makes no
+ * system call where nobody waits. No wake-up is lost: where a process is killed between an append
+ * and the waking, or something else goes wrong with it, those who wait find the entry within a
+ * quarter of a second. With `commit = sqlite`, what programs append that know nothing of simledger
+ * is found within 50 milliseconds. Handles that cannot write (`read_only`), and all others where no
+ * file could be made beside the ledger to wake each other by (`<path>-wake`), look every 5
+ * milliseconds.
+ *
+ * Any number of threads may wait. A wait holds no connection and no lock, and sleeps.
+ *
+ * - `last_seen_id`: 0, or the position of an earlier result.
+ * - `limit`: most entries, from 1; `SIMLEDGER_NO_LIMIT` for all. Fewer come where they would take
+ *   more than `result_bytes_max`. It does not wait for so many: the first one ends the wait.
+ * - `timeout_seconds`: how long to wait at most, in seconds, decimals allowed; from 0 (look once)
+ *   to infinity (no end). It has nothing to do with the ledger's `timeout`, which each look at the
+ *   ledger has for itself.
+ * - `filter`: wait for entries that pass this query, of which also its limit counts; the position
+ *   passes over what it does not give. As of `simledger_query_poll`. Lent for the call, and not to
+ *   be changed meanwhile. NULL: all entries.
+ * - `entries`: gets the result, yours until `simledger_entries_free`: also after TIMEOUT, where it
+ *   is empty and has a position. NULL on failure.
+ *
+ * Any thread. Returns OK; TIMEOUT (nothing came; without an error object); INVALID_ARGUMENT; CLOSED
+ * (also where another thread closes the ledger meanwhile); INTERRUPTED (`simledger_interrupt`);
+ * LIMIT_EXCEEDED (one entry alone takes more than `result_bytes_max`); or as any call on a ledger:
+ * BUSY, IO, CORRUPT, WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
+ */
+simledger_status simledger_wait_since(simledger_ledger *ledger,
+                                      int64_t last_seen_id,
+                                      size_t limit,
+                                      double timeout_seconds,
+                                      const simledger_query *filter,
+                                      simledger_entries **entries,
+                                      simledger_error **error);
+
+/**
+ * Begins to watch a ledger: a descriptor that is readable while there are entries that the watch
+ * has not given yet.
+ *
+ * - `last_seen_id`: the watch begins behind it: 0, or the position of an earlier result.
+ * - `filter`: the entries to watch for, as of `simledger_wait_since`. Copied. NULL: all.
+ * - `watch`: gets the handle, yours until `simledger_watch_close`, also after the ledger was
+ *   closed; NULL on failure.
+ *
+ * Any thread. Returns OK; INVALID_ARGUMENT; LIMIT_EXCEEDED (65,536 open watches, or no descriptor
+ * left); or as any call on a ledger: BUSY, INTERRUPTED, IO, CORRUPT, CLOSED, WRONG_THREAD,
+ * OUT_OF_MEMORY, INTERNAL.
+ */
+simledger_status simledger_watch_open(simledger_ledger *ledger,
+                                      int64_t last_seen_id,
+                                      const simledger_query *filter,
+                                      simledger_watch **watch,
+                                      simledger_error **error);
+
+/**
+ * The descriptor of a watch, for `epoll_ctl`, `poll` and the like: readable while
+ * `simledger_watch_poll` would give entries, or an error, and for good once the ledger was closed.
+ * It is the watch's: do not read from it, and do not close it. Programs that are executed do not
+ * have it.
+ *
+ * - `descriptor`: gets it; -1 on failure.
+ *
+ * Any thread. Returns OK; INVALID_ARGUMENT; CLOSED; INTERNAL.
+ */
+simledger_status simledger_watch_descriptor(simledger_watch *watch,
+                                            int32_t *descriptor,
+                                            simledger_error **error);
+
+/**
+ * What comes next for a watch: the entries behind those that it gave before, in the order of their
+ * ids. Returns at once, also with none. The descriptor is readable afterwards if there are more
+ * than `limit`, or more came meanwhile, and otherwise not.
+ *
+ * - `limit`: most entries, from 1; `SIMLEDGER_NO_LIMIT` for all. Fewer come where they would take
+ *   more than `result_bytes_max`.
+ * - `entries`: gets the result, yours until `simledger_entries_free`; NULL on failure, after which
+ *   the watch is where it was.
+ *
+ * Any thread; of several that call it at once each gets other entries. Returns OK;
+ * INVALID_ARGUMENT; CLOSED (the watch or its ledger); LIMIT_EXCEEDED (one entry alone takes more
+ * than `result_bytes_max`); or as any call on a ledger: BUSY, INTERRUPTED, IO, CORRUPT,
+ * WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
+ */
+simledger_status simledger_watch_poll(simledger_watch *watch,
+                                      size_t limit,
+                                      simledger_entries **entries,
+                                      simledger_error **error);
+
+/**
+ * Ends a watch and closes its descriptor: take it out of the event loop first. NULL is nothing.
+ * Calls in flight on it are waited for.
+ *
+ * Any thread, but not from inside a callback of its ledger. Returns OK; INVALID_ARGUMENT; CLOSED
+ * (it was closed before); INTERNAL.
+ */
+simledger_status simledger_watch_close(simledger_watch *watch, simledger_error **error);
+
+/**
  * How many entries there are; 0 for NULL.
  */
 size_t simledger_entries_len(const simledger_entries *entries);
@@ -1977,6 +2094,7 @@ simledger_status simledger_release_connections(simledger_ledger *ledger, simledg
  * | `entries_deleted` | entries that cleanup deleted |
  * | `rows_skipped` | rows of other programs that reads skipped, being no valid entries |
  * | `log_pending_bytes` | what of the commit log is not in the ledger file yet |
+ * | `waiting` | threads that wait for entries, that of watches included |
  * | `tail_bytes`, `tail_entries` | the newest entries in memory |
  * | `entry_cache_hits`, `entry_cache_misses` | `simledger_get_by_id` from memory, and from the file (entries that are not there too) |
  * | `query_cache_hits`, `query_cache_misses` | `simledger_read_by_node` from memory, and from the file |
@@ -1993,7 +2111,7 @@ simledger_status simledger_release_connections(simledger_ledger *ledger, simledg
  * | `query_cache_results`, `query_cache_age_seconds` | likewise by node |
  * | `integrity_check_progress` | how far the integrity check is that runs, or ran last, 0 to 1 |
  * | `errors` | an object: calls that failed, by status (`BUSY`, ...); those with NULL or no UTF-8 aside |
- * | `latency_seconds` | an object of objects: `count`, `sum`, `p50`, `p90`, `p99` and `max` of `append`, `append_many`, `poll`, `read_all`, `get_by_id`, `read_by_node`, `query`, `count`, `sql`, `cleanup`, `flush`, `checkpoint`, `reindex`, `optimize`, `vacuum`, `integrity_check`, `connection_wait`, `writer_wait`, `fold` and `other`; of appends of one entry, polls, gets and by-node reads one in 16 is timed and counts for 16; quantiles are right to an eighth |
+ * | `latency_seconds` | an object of objects: `count`, `sum`, `p50`, `p90`, `p99` and `max` of `append`, `append_many`, `poll`, `wait` (the time waited), `read_all`, `get_by_id`, `read_by_node`, `query`, `count`, `sql`, `cleanup`, `flush`, `checkpoint`, `reindex`, `optimize`, `vacuum`, `integrity_check`, `connection_wait`, `writer_wait`, `fold` and `other`; of appends of one entry, polls, gets and by-node reads one in 16 is timed and counts for 16; quantiles are right to an eighth |
  *
  * - `json`: gets the text, yours until `simledger_string_free`; NULL on failure.
  * - `json_len`: gets its length in bytes; 0 on failure. May be NULL.

@@ -14,10 +14,12 @@
  * Columns, Span, and every std::string_view that is returned, is borrowed and lives as long as the
  * object it was asked from; an Entry made from an EntryView stays. Texts passed in are needed only
  * during the call. A Ledger that was moved from is closed: its calls throw
- * SIMLEDGER_INVALID_ARGUMENT; so do those of a Config, a Query, Features and a Transaction.
+ * SIMLEDGER_INVALID_ARGUMENT; so do those of a Config, a Query, Features, a Watch and a
+ * Transaction.
  *
  * Which status becomes what. SIMLEDGER_OK is the return value. SIMLEDGER_NOT_FOUND is an empty
- * std::optional. Every other status is thrown as Error. Destructors never throw.
+ * std::optional, SIMLEDGER_TIMEOUT a result without entries. Every other status is thrown as Error.
+ * Destructors never throw.
  *
  * Threads. A Ledger may be used by any number of threads at once, but not while it is moved from or
  * destroyed. Entries and Entry may be read by several threads at once. A Config, a Query, Features
@@ -34,6 +36,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -731,10 +734,10 @@ class Entries {
 
     /* A view of nothing where there is no such entry. Of a result that is about to end, as in
      * `ledger.read_all()[0]`, an entry of one's own. */
-    EntryView operator[](std::size_t index) const & noexcept {
+    EntryView operator[](std::size_t index) const &noexcept {
         return EntryView(simledger_entries_get(entries_.get(), index));
     }
-    Entry operator[](std::size_t index) const && noexcept { return Entry((*this)[index]); }
+    Entry operator[](std::size_t index) const &&noexcept { return Entry((*this)[index]); }
 
     /* The same; throws std::out_of_range where there is no such entry. */
     EntryView at(std::size_t index) const & {
@@ -770,7 +773,7 @@ class Entries {
      *
      *     for (const auto &columns : entries.chunks())
      *         for (double timestamp : columns.timestamps()) ... */
-    Chunks chunks() const & noexcept { return Chunks(*this); }
+    Chunks chunks() const &noexcept { return Chunks(*this); }
     std::size_t chunk_count() const noexcept {
         return simledger_entries_chunk_count(entries_.get());
     }
@@ -949,6 +952,49 @@ class Transaction {
     std::shared_ptr<detail::Log> log_;
 };
 
+/* A place in a ledger with a descriptor for event loops, which is readable while poll() would give
+ * something; Ledger::watch makes one. */
+class Watch {
+  public:
+    /* For epoll, poll() of POSIX and the like. Not to be read from, nor closed. */
+    int descriptor() const {
+        std::int32_t descriptor = -1;
+        detail::run(log_.get(), [&](simledger_error **error) {
+            return simledger_watch_descriptor(handle_.get(), &descriptor, error);
+        });
+        return descriptor;
+    }
+    /* What comes next, also nothing, at once. Throws SIMLEDGER_CLOSED when the ledger was closed.
+     */
+    Entries poll(std::size_t limit = no_limit) {
+        Entries entries;
+        detail::run(log_.get(), [&](simledger_error **error) {
+            simledger_entries *owned = nullptr;
+            const simledger_status status =
+                simledger_watch_poll(handle_.get(), limit, &owned, error);
+            entries = Entries::adopt(owned);
+            return status;
+        });
+        return entries;
+    }
+
+    /* For calls that this layer does not have. It stays this object's. */
+    simledger_watch *get() const noexcept { return handle_.get(); }
+
+  private:
+    friend class Ledger;
+
+    explicit Watch(std::shared_ptr<detail::Log> log) noexcept : log_(std::move(log)) {}
+
+    struct Close {
+        void operator()(simledger_watch *handle) const noexcept {
+            simledger_watch_close(handle, nullptr);
+        }
+    };
+    std::unique_ptr<simledger_watch, Close> handle_;
+    std::shared_ptr<detail::Log> log_;
+};
+
 /* How to give the space of deleted entries back. */
 enum class Vacuum : std::int32_t {
     incremental = SIMLEDGER_VACUUM_INCREMENTAL, /* in steps between which others write */
@@ -1065,6 +1111,22 @@ class Ledger {
             return simledger_query_poll(handle_, query.get(), last_seen_id, entries, error);
         });
     }
+    /* What poll_since gives; where that is nothing, waits for it, at most this long (also
+     * infinitely). Empty then, with a position to go on from. */
+    Entries wait_since(std::int64_t last_seen_id, std::chrono::duration<double> timeout,
+                       std::size_t limit = no_limit) const {
+        return wait(last_seen_id, timeout, limit, nullptr);
+    }
+    /* The same for entries that pass a query. */
+    Entries wait_query(const Query &query, std::int64_t last_seen_id,
+                       std::chrono::duration<double> timeout, std::size_t limit = no_limit) const {
+        return wait(last_seen_id, timeout, limit, query.get());
+    }
+    /* Something for an event loop to wait for, beginning behind this id. */
+    Watch watch(std::int64_t last_seen_id) const { return watch(last_seen_id, nullptr); }
+    Watch watch(std::int64_t last_seen_id, const Query &query) const {
+        return watch(last_seen_id, query.get());
+    }
     Entries query(const Query &query) const {
         return read([&](simledger_entries **entries, simledger_error **error) {
             return simledger_query_run(handle_, query.get(), entries, error);
@@ -1137,7 +1199,8 @@ class Ledger {
             });
     }
 
-    /* Folds all that was appended before from the commit log into the ledger file, for other programs. */
+    /* Folds all that was appended before from the commit log into the ledger file, for other
+     * programs. */
     void flush() {
         run([&](simledger_error **error) { return simledger_flush(handle_, error); });
     }
@@ -1257,6 +1320,24 @@ class Ledger {
             return status;
         });
         return entries;
+    }
+    Entries wait(std::int64_t last_seen_id, std::chrono::duration<double> timeout,
+                 std::size_t limit, const simledger_query *filter) const {
+        return read([&](simledger_entries **entries, simledger_error **error) {
+            return simledger_wait_since(handle_, last_seen_id, limit, timeout.count(), filter,
+                                        entries, error);
+        });
+    }
+    Watch watch(std::int64_t last_seen_id, const simledger_query *filter) const {
+        Watch watch(log_);
+        run([&](simledger_error **error) {
+            simledger_watch *opened = nullptr;
+            const simledger_status status =
+                simledger_watch_open(handle_, last_seen_id, filter, &opened, error);
+            watch.handle_.reset(opened);
+            return status;
+        });
+        return watch;
     }
     template <typename Function> std::string text(Function &&function) const {
         return *detail::run_for_text(log_.get(), std::forward<Function>(function));

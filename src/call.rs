@@ -190,6 +190,12 @@ pub(crate) fn shielded<T>(work: impl FnOnce() -> T) -> T {
     work()
 }
 
+/// From now on the call has all of its time budget again, and all tries.
+pub(crate) fn renew() {
+    let current = CURRENT.get();
+    CURRENT.set(Circumstances { deadline: None, out_of_tries: false, full_waits: 0, ..current });
+}
+
 /// Runs `work`, which waits for nothing: what is not to be had at once is BUSY.
 pub(crate) fn at_once<T>(work: impl FnOnce() -> T) -> T {
     struct PutBack(Option<Instant>);

@@ -9,11 +9,14 @@ use crate::registry::Tenancy;
 use crate::retention::Retention;
 use crate::shared::Shared;
 use crate::store::sqlite::Place;
+use crate::watch::{Watches, Watching};
 
 /// An open ledger and what runs beside it.
 pub(crate) struct Engine {
-    /// Ends before what it works with.
+    /// These end before what they work with.
     retention: Mutex<Option<Retention>>,
+    watching: Mutex<Option<Watching>>,
+    watches: Arc<Watches>,
     shared: Arc<Shared>,
     settings: Mutex<Settings>,
     /// Given up last, when nothing of the file is open any more.
@@ -25,7 +28,14 @@ impl Engine {
     pub fn open(place: Option<Place>, mut settings: Settings, tenancy: Option<Tenancy>) -> Result<Engine> {
         let gate = tenancy.as_ref().map_or_else(|| Arc::new(Locked::new(())), Tenancy::gate);
         let shared = Arc::new(Shared::open(place, &mut settings, gate)?);
-        let engine = Engine { retention: Mutex::new(None), shared, settings: Mutex::new(settings), tenancy };
+        let engine = Engine {
+            retention: Mutex::new(None),
+            watching: Mutex::new(None),
+            watches: Arc::default(),
+            shared,
+            settings: Mutex::new(settings),
+            tenancy,
+        };
         engine.follow_retention(&engine.settings())?;
         Ok(engine)
     }
@@ -86,10 +96,24 @@ impl Engine {
         }
     }
 
+    /// The watches of its handles, which are looked after from now on.
+    pub fn watches(&self) -> Result<Arc<Watches>> {
+        let mut watching = self.watching.lock().unwrap_or_else(PoisonError::into_inner);
+        if watching.is_none() {
+            *watching = Some(Watching::begin(&self.shared, &self.watches)?);
+        }
+        Ok(Arc::clone(&self.watches))
+    }
+
+    /// Ends the watches of a handle that is being closed.
+    pub fn end_watches(&self, serial: u64) {
+        self.watches.end(serial);
+    }
+
     /// Ends all use of the file.
     pub fn close(self) -> Result<()> {
-        let Engine { retention, shared, tenancy, .. } = self;
-        drop(retention);
+        let Engine { retention, watching, shared, tenancy, .. } = self;
+        drop((retention, watching));
         let closed = match Arc::into_inner(shared) {
             Some(shared) => match &tenancy {
                 None => shared.close(true),

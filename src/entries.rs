@@ -60,6 +60,12 @@ impl Entries {
         Entries::of_spans(spans.collect(), position, self.gap_before)
     }
 
+    /// These entries, where cleanup had removed others before, up to this id.
+    pub(crate) fn with_gap(mut self, gap: i64) -> Entries {
+        self.gap_before = self.gap_before.max(gap);
+        self
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.len

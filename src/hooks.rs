@@ -17,8 +17,14 @@ pub(crate) fn default_of(_key: &str) -> Option<&'static str> {
     None
 }
 
+#[cfg(not(feature = "test-hooks"))]
+#[inline(always)]
+pub(crate) fn look(usual: std::time::Duration) -> std::time::Duration {
+    usual
+}
+
 #[cfg(feature = "test-hooks")]
-pub(crate) use armed::{default_of, has_plain_locks, point};
+pub(crate) use armed::{default_of, has_plain_locks, look, point};
 
 /// Arms the places; only with the feature `test-hooks`.
 #[cfg(feature = "test-hooks")]
@@ -36,6 +42,14 @@ pub mod armed {
     /// Whether this process is to do as if the file system had no locks but those of processes.
     pub(crate) fn has_plain_locks() -> bool {
         std::env::var_os("SIMLEDGER_TEST_LOCKS").is_some_and(|locks| locks == "plain")
+    }
+
+    /// How often those who wait look without being told: with `SIMLEDGER_TEST_LOOKS=never` a wake-up that
+    /// is lost is never made up for.
+    pub(crate) fn look(usual: std::time::Duration) -> std::time::Duration {
+        static NEVER: OnceLock<bool> = OnceLock::new();
+        let never = || std::env::var_os("SIMLEDGER_TEST_LOOKS").is_some_and(|looks| looks == "never");
+        if *NEVER.get_or_init(never) { std::time::Duration::MAX } else { usual }
     }
 
     /// The value that a key has where nobody sets it, for tests of all that there is in one mode:

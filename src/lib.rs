@@ -51,11 +51,14 @@ mod cache;
 mod call;
 mod chunk;
 mod commit_log;
+mod companion;
 mod config;
+mod cursor;
 mod engine;
 mod entries;
 mod entry;
 mod error;
+mod event_count;
 mod feature;
 mod features;
 pub mod ffi;
@@ -76,6 +79,8 @@ mod sys;
 mod tail;
 mod transaction;
 mod utc;
+mod wait;
+mod watch;
 
 pub use chunk::{Columns, Entry, EntryRef};
 pub use config::{Change, Config, KEYS, Key, Scope};
@@ -93,6 +98,7 @@ pub use metrics::Snapshot;
 pub use query::{Order, QUERY_NODES_MAX, Query};
 pub use store::{ProgressFunction, Vacuum};
 pub use transaction::Transaction;
+pub use watch::Watch;
 
 /// The version of SQLite inside.
 pub fn sqlite_version() -> &'static str {

@@ -19,6 +19,7 @@ use crate::store::logged::{self, Opening};
 use crate::store::sqlite::{Place, Usage};
 use crate::store::{Appended, Batch, Cutoff, Ends, Store};
 use crate::tail::{ALL, Most, Tail};
+use crate::wait::Waiters;
 
 /// Results of more than this are not kept: a few dozen of them must not fill the memory.
 const KEPT_BYTES_MAX: usize = 1 << 20;
@@ -31,6 +32,7 @@ pub(crate) struct Shared {
     by_node: Cache<(String, usize), Entries, (i64, i64)>,
     metrics: Arc<Metrics>,
     notices: Arc<Notices>,
+    waiters: Waiters,
 }
 
 /// A storage, and the one that is in its place since the ledger commits in another way. The first one
@@ -68,6 +70,7 @@ impl Shared {
             by_node: Cache::new(settings.integer("query_cache_size"), ttl),
             metrics,
             notices,
+            waiters: Waiters::default(),
         })
     }
 
@@ -91,6 +94,8 @@ impl Shared {
         if let Some(store) = last.store.change_setting(settings, name, value)? {
             // One at a time changes settings.
             let _ = last.next.set(Box::new(Stage { store, next: OnceLock::new() }));
+            // Whoever waits at the one before goes on at this one.
+            self.waiters.notify(&last.store.signals());
         }
         self.invalidate_caches();
         Ok(())
@@ -168,6 +173,22 @@ impl Shared {
     /// What is new since an id and passes the filter.
     pub fn filtered_since(&self, query: &Query, after: i64, bytes_max: usize) -> Result<Entries> {
         self.read(&Read::filtered(query, after, bytes_max))
+    }
+
+    /// Waits until `look` has found something, `None` if that takes longer than `most`. `check` says when
+    /// to give up.
+    pub fn wait<T>(
+        &self,
+        most: Duration,
+        check: impl Fn() -> Result<()>,
+        look: impl FnMut() -> Result<Option<T>>,
+    ) -> Result<Option<T>> {
+        self.waiters.wait(most, || self.store(), check, look)
+    }
+
+    /// Lets all who wait look at once whether they shall go on.
+    pub fn notify_waiters(&self) {
+        self.waiters.notify(&self.store().signals());
     }
 
     fn read(&self, read: &Read<'_>) -> Result<Entries> {
@@ -326,6 +347,7 @@ impl Shared {
                 "What of the commit log is not folded into the ledger file yet.",
                 bytes(Some(sizes.log_pending)),
             ),
+            gauge("waiting", "Threads that wait for entries.", count(self.waiters.count())),
             gauge("tail_bytes", "Memory for the newest entries.", count(tail_bytes)),
             gauge("tail_entries", "Newest entries in memory.", count(tail_entries)),
             gauge("connections_max", "Most connections that read at once.", count(connections_max)),

@@ -15,6 +15,7 @@ const SECTIONS: &[&str] = &[
     "features",
     "read",
     "query",
+    "wait",
     "entries",
     "bulk",
     "entry",

@@ -68,6 +68,8 @@ impl Parameter {
             ("const char *", "path") if function.contains("load_file") => "\"config.yaml\"",
             ("simledger_transaction *" | "const simledger_transaction *", _) => "valid.transaction",
             ("simledger_features *" | "const simledger_features *", _) => "valid.features",
+            ("simledger_watch *", _) => "valid.watch",
+            ("double", "timeout_seconds") => "0",
             ("simledger_query *" | "const simledger_query *", _) => "valid.query",
             ("simledger_entry_view *", _) => "&valid.view",
             ("simledger_columns *", _) => "&valid.columns",
@@ -248,7 +250,9 @@ fn fallible(out: &mut String, function: &Function, missing: Missing<'_>, meaning
             let Parameter { name, .. } = parameter;
             let behind = parameter.result().unwrap_or_default();
             if meaning == "required" {
-                write!(checks, " CHECK({name} == 0);").unwrap();
+                // 0 is a descriptor.
+                let nothing = if name == "descriptor" { -1 } else { 0 };
+                write!(checks, " CHECK({name} == {nothing});").unwrap();
             } else {
                 write!(checks, " CHECK({name} != ({behind})GARBAGE); {}", release(parameter)).unwrap();
             }
@@ -339,6 +343,7 @@ fn release(parameter: &Parameter) -> String {
         Some("simledger_entries *") => format!("simledger_entries_free({name});"),
         Some("simledger_entry *") => format!("simledger_entry_free({name});"),
         Some("char *") => format!("simledger_string_free({name});"),
+        Some("simledger_watch *") => format!("CHECK(simledger_watch_close({name}, NULL) == SIMLEDGER_OK);"),
         Some("simledger_transaction *") => format!("simledger_transaction_free({name});"),
         Some("int32_t" | "int64_t" | "size_t" | "double" | "bool") => String::new(),
         other => panic!("say in `release` how {other:?} is ended"),

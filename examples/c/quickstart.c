@@ -15,7 +15,7 @@ int main(void) {
     if (simledger_open_path("quickstart.db", SIMLEDGER_NUL_TERMINATED, &ledger, &error) ||
         simledger_append(ledger, (double)now.tv_sec + (double)now.tv_nsec / 1e9, /* seconds */
                          "node-7", SIMLEDGER_NUL_TERMINATED,                     /* who */
-                         "{\"rate\": 910}", SIMLEDGER_NUL_TERMINATED,            /* what: any JSON */
+                         "{\"rate\": 910}", SIMLEDGER_NUL_TERMINATED, /* what: any JSON */
                          0.93, NULL, &error) ||
         simledger_poll_since(ledger, 0, SIMLEDGER_NO_LIMIT, &fresh, &error)) {
         fprintf(stderr, "%s\n", simledger_error_message(error));

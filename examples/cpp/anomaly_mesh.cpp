@@ -114,7 +114,8 @@ class Threads : public Workers {
 
 class Processes : public Workers {
   public:
-    // To be made before the ledger is opened: each opens it itself, since a handle cannot be inherited.
+    // To be made before the ledger is opened: each opens it itself, since a handle cannot be
+    // inherited.
     explicit Processes(const Mesh &mesh) : mesh_(mesh) {
         for (int i = 0; i < mesh.options.nodes; i++) {
             std::cout.flush(); // or the child would print what is still in the buffer once more

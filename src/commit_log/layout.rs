@@ -16,6 +16,7 @@
 //! | 68..72 | incarnations given out so far, one for each opening that can write |
 //! | 72..76 | how often something was folded, for those who wait for that |
 //! | 76..80 | the incarnation that folds; a hint |
+//! | 80..84 | who waits for entries: an [event count](crate::event_count) |
 //! | 128..136 | published: the position behind the last record that exists |
 //! | 136..144 | drained: the position behind the last record that the ledger file has |
 //! | 144..152 | reclaimed: records before this position may be overwritten |
@@ -59,6 +60,7 @@ pub(super) const AT_LOCK: usize = 64;
 pub(super) const AT_INCARNATIONS: usize = 68;
 pub(super) const AT_FOLDS: usize = 72;
 pub(super) const AT_DRAINER: usize = 76;
+pub(super) const AT_EVENTS: usize = 80;
 pub(super) const AT_PUBLISHED: usize = 128;
 pub(super) const AT_DRAINED: usize = 136;
 pub(super) const AT_RECLAIMED: usize = 144;

@@ -22,6 +22,7 @@ pub(crate) use self::open::Identity;
 pub(crate) use self::record::{EntryFields, Record, Scratch};
 use crate::call;
 use crate::error::{Error, Result, Status};
+use crate::event_count::EventCount;
 use crate::hooks;
 use crate::sys::files::FileLocks;
 use crate::sys::futex;
@@ -238,6 +239,12 @@ impl CommitLog {
             self.map.touch(self.place(position));
         }
         self.ready.store(end, Ordering::Relaxed);
+    }
+
+    /// What is notified of entries; `None` where the log may only be read.
+    #[inline]
+    pub fn events(&self) -> Option<EventCount<'_>> {
+        (self.incarnation != 0).then(|| EventCount::new(self.map.half(AT_EVENTS)))
     }
 
     fn drainer(&self) -> &AtomicU32 {

@@ -1,9 +1,8 @@
 //! Making a log, finding one, leaving it.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io;
 use std::ops::RangeInclusive;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
@@ -11,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering, fence};
 use super::layout::*;
 use super::{CommitLog, lock};
 use crate::call;
+use crate::companion;
 use crate::error::{Error, Result, Status};
 use crate::hooks;
 use crate::logging::Level;
@@ -36,10 +36,8 @@ pub(crate) struct Opened {
 }
 
 /// Where the log of a ledger is.
-pub(crate) fn path_of(ledger: &Path) -> PathBuf {
-    let mut path = ledger.as_os_str().to_os_string();
-    path.push("-log");
-    PathBuf::from(path)
+fn path_of(ledger: &Path) -> PathBuf {
+    companion::path_of(ledger, "-log")
 }
 
 impl CommitLog {
@@ -55,7 +53,7 @@ impl CommitLog {
         let path = path_of(ledger);
         let failed = |error: io::Error| io(&path, &error);
         let alone = !locks.is_locked_by_others(lock::bytes_of_all()).map_err(failed)?;
-        let found = open_file(&path, true).map_err(failed)?;
+        let found = companion::find(&path, true).map_err(failed)?;
         if found.is_none() && !alone {
             let message = format!(
                 "the log \"{}\" was removed while other processes have the ledger open; close it there first",
@@ -65,7 +63,7 @@ impl CommitLog {
         }
         let file = match found {
             Some(file) => file,
-            None => create(&path, ledger).map_err(failed)?,
+            None => companion::create(&path, ledger).map_err(failed)?,
         };
         let is_empty = alone && is_unfinished(&file).map_err(failed)?;
         let map = if is_empty {
@@ -98,7 +96,7 @@ impl CommitLog {
     ) -> Result<Option<CommitLog>> {
         let path = path_of(ledger);
         let failed = |error: io::Error| io(&path, &error);
-        let Some(file) = open_file(&path, false).map_err(failed)? else { return Ok(None) };
+        let Some(file) = companion::find(&path, false).map_err(failed)? else { return Ok(None) };
         if is_unfinished(&file).map_err(failed)? {
             return Ok(None);
         }
@@ -300,43 +298,6 @@ fn make_what_fits(
 
 fn sync_folder(path: &Path) -> io::Result<()> {
     File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()
-}
-
-fn open_file(path: &Path, writable: bool) -> io::Result<Option<File>> {
-    let opened = OpenOptions::new()
-        .read(true)
-        .write(writable)
-        .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC | libc::O_NONBLOCK)
-        .open(path);
-    match opened {
-        Ok(file) if file.metadata()?.is_file() => Ok(Some(file)),
-        Ok(_) => Err(io::Error::other("it is not a regular file")),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-/// A new file for the log, for all who may write the ledger.
-fn create(path: &Path, ledger: &Path) -> io::Result<File> {
-    let ledger = fs::metadata(ledger)?;
-    let mode = ledger.permissions().mode() & 0o666;
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC)
-        .open(path)?;
-    // What the umask took away, and the owner where root makes it for somebody: as SQLite does with
-    // its own companions of a file. Where it fails, others cannot append, and are told so.
-    let mine = file.metadata()?;
-    if mine.permissions().mode() & 0o777 != mode {
-        let _ = file.set_permissions(fs::Permissions::from_mode(mode));
-    }
-    if (mine.uid(), mine.gid()) != (ledger.uid(), ledger.gid()) {
-        let _ = std::os::unix::fs::fchown(&file, Some(ledger.uid()), Some(ledger.gid()));
-    }
-    Ok(file)
 }
 
 fn unmappable(path: &Path, error: &io::Error) -> Error {

@@ -1,4 +1,4 @@
-//! Handles of ledgers and transactions: a place in a table and a serial number, dressed as a
+//! Handles of ledgers, transactions and watches: a place in a table and a serial number, dressed as a
 //! pointer.
 //!
 //! A table is never freed, so that whatever C passes in can be checked without touching memory that
@@ -16,11 +16,12 @@ use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 
 use super::arguments::null;
-use super::{simledger_ledger, simledger_transaction};
+use super::{simledger_ledger, simledger_transaction, simledger_watch};
 use crate::error::{Error, Result, Status};
 use crate::ledger::Ledger;
 use crate::sys::fork;
 use crate::transaction::Transaction;
+use crate::watch::Watch;
 
 /// A C type whose pointers are handles.
 pub(super) trait Handled: Sized + 'static {
@@ -54,6 +55,18 @@ impl LedgerHandle {
 
     pub fn get(self) -> *const simledger_ledger {
         ptr::without_provenance(self.0)
+    }
+}
+
+/// A watch of C, and the handle of the ledger that it is for.
+pub(super) type Watching = (Watch, LedgerHandle);
+
+impl Handled for simledger_watch {
+    type Inner = Watching;
+
+    fn table() -> &'static Table<Watching> {
+        static TABLE: Table<Watching> = Table::new(0x93, "watch", "simledger_watch_open");
+        &TABLE
     }
 }
 
@@ -187,7 +200,18 @@ pub(super) fn remove<H: Handled, T>(
     let table = H::table();
     let (place, serial) = table.find(handle)?;
     table.check_epoch(place)?;
-    table.take(place, serial, close)
+    table.take(place, serial, |_| {}, close)
+}
+
+/// The same of a ledger, where whoever waits for entries leaves at once.
+pub(super) fn remove_ledger(
+    handle: *const simledger_ledger,
+    close: impl FnOnce(Ledger) -> Result<()>,
+) -> Result<()> {
+    let table = simledger_ledger::table();
+    let (place, serial) = table.find(handle)?;
+    table.check_epoch(place)?;
+    table.take(place, serial, Ledger::begin_close, close)
 }
 
 /// Closes all ledgers of this process, one after the other. Those that others are closing at this
@@ -201,7 +225,7 @@ pub(super) fn close_all_ledgers(mut close: impl FnMut(Ledger) -> Result<()>) -> 
         if serial == 0 || table.check_epoch(place).is_err() {
             continue;
         }
-        match table.take(place, serial, &mut close) {
+        match table.take(place, serial, Ledger::begin_close, &mut close) {
             // Somebody else is closing it, or has.
             Err(error) if error.status() == Status::Closed => {
                 wait(|| place.state.load(Ordering::Acquire) >> SERIAL_SHIFT != serial);
@@ -231,7 +255,14 @@ impl<T: 'static> Table<T> {
         }
     }
 
-    fn take<R>(&self, place: &Place<T>, serial: u64, close: impl FnOnce(T) -> Result<R>) -> Result<R> {
+    /// `begin` is told that no further call can enter, and `close` gets the value when none is left.
+    fn take<R>(
+        &self,
+        place: &Place<T>,
+        serial: u64,
+        begin: impl FnOnce(&T),
+        close: impl FnOnce(T) -> Result<R>,
+    ) -> Result<R> {
         /// The place is only free when the value is closed, however that ends.
         struct Free<'a, T: 'static>(&'a Table<T>, &'a Place<T>);
         impl<T> Drop for Free<'_, T> {
@@ -247,6 +278,10 @@ impl<T: 'static> Table<T> {
             return Err(self.closed());
         }
         let _free = Free(self, place);
+        // SAFETY: this thread set CLOSING, so that nobody else takes the value out.
+        if let Some(value) = unsafe { &*place.value.get() } {
+            begin(value);
+        }
         wait(|| place.state.load(Ordering::Acquire) & CALLS == 0);
         // SAFETY: this thread set CLOSING, no call is left, and none can enter.
         let value = unsafe { (*place.value.get()).take() };

@@ -33,6 +33,7 @@ mod shapes;
 mod status;
 mod transaction;
 mod version;
+mod wait;
 
 pub use append::*;
 pub use bulk::*;
@@ -51,3 +52,4 @@ pub use read::*;
 pub use status::*;
 pub use transaction::*;
 pub use version::*;
+pub use wait::*;

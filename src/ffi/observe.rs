@@ -21,6 +21,7 @@ use crate::ledger::Ledger;
 /// | `entries_deleted` | entries that cleanup deleted |
 /// | `rows_skipped` | rows of other programs that reads skipped, being no valid entries |
 /// | `log_pending_bytes` | what of the commit log is not in the ledger file yet |
+/// | `waiting` | threads that wait for entries, that of watches included |
 /// | `tail_bytes`, `tail_entries` | the newest entries in memory |
 /// | `entry_cache_hits`, `entry_cache_misses` | `simledger_get_by_id` from memory, and from the file (entries that are not there too) |
 /// | `query_cache_hits`, `query_cache_misses` | `simledger_read_by_node` from memory, and from the file |
@@ -37,7 +38,7 @@ use crate::ledger::Ledger;
 /// | `query_cache_results`, `query_cache_age_seconds` | likewise by node |
 /// | `integrity_check_progress` | how far the integrity check is that runs, or ran last, 0 to 1 |
 /// | `errors` | an object: calls that failed, by status (`BUSY`, ...); those with NULL or no UTF-8 aside |
-/// | `latency_seconds` | an object of objects: `count`, `sum`, `p50`, `p90`, `p99` and `max` of `append`, `append_many`, `poll`, `read_all`, `get_by_id`, `read_by_node`, `query`, `count`, `sql`, `cleanup`, `flush`, `checkpoint`, `reindex`, `optimize`, `vacuum`, `integrity_check`, `connection_wait`, `writer_wait`, `fold` and `other`; of appends of one entry, polls, gets and by-node reads one in 16 is timed and counts for 16; quantiles are right to an eighth |
+/// | `latency_seconds` | an object of objects: `count`, `sum`, `p50`, `p90`, `p99` and `max` of `append`, `append_many`, `poll`, `wait` (the time waited), `read_all`, `get_by_id`, `read_by_node`, `query`, `count`, `sql`, `cleanup`, `flush`, `checkpoint`, `reindex`, `optimize`, `vacuum`, `integrity_check`, `connection_wait`, `writer_wait`, `fold` and `other`; of appends of one entry, polls, gets and by-node reads one in 16 is timed and counts for 16; quantiles are right to an eighth |
 ///
 /// - `json`: gets the text, yours until `simledger_string_free`; NULL on failure.
 /// - `json_len`: gets its length in bytes; 0 on failure. May be NULL.

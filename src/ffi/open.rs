@@ -91,8 +91,8 @@ fn open(config: &Config, out: &Out<*mut simledger_ledger>) -> Result<Status> {
     Ok(Status::Ok)
 }
 
-/// Closes a ledger: waits for the calls that other threads have in flight on it, and lets go of the
-/// file when it was the last handle. The handle is closed whatever is returned; later calls with it
+/// Closes a ledger: waits for the calls that other threads have in flight on it (those that wait for
+/// entries end with CLOSED), and lets go of the file when it was the last handle. The handle is closed whatever is returned; later calls with it
 /// are `CLOSED`. Entries and results that came from it stay valid.
 ///
 /// - `ledger`: NULL is nothing, and OK.
@@ -116,7 +116,7 @@ pub unsafe extern "C" fn simledger_close(
             if handle::enter(ledger)?.is_in_callback() {
                 return Err(handle::inside_callback("the ledger cannot be closed"));
             }
-            handle::remove(ledger, Ledger::close)?;
+            handle::remove_ledger(ledger, Ledger::close)?;
         }
         Ok(Status::Ok)
     };

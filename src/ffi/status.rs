@@ -19,7 +19,7 @@ pub const SIMLEDGER_OK: simledger_status = 0;
 /// There is no such entry. An outcome: comes without an error object.
 pub const SIMLEDGER_NOT_FOUND: simledger_status = 1;
 /// The time given for waiting passed and nothing came. An outcome: comes without an error object.
-/// No function of this version waits for entries.
+/// Only from `simledger_wait_since`.
 pub const SIMLEDGER_TIMEOUT: simledger_status = 2;
 /// An argument is outside what the function takes; the error names it.
 pub const SIMLEDGER_INVALID_ARGUMENT: simledger_status = 3;

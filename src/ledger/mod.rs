@@ -3,9 +3,10 @@
 mod maintain;
 mod observe;
 mod read;
+mod wait;
 mod write;
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::{self, ThreadId};
 
@@ -40,6 +41,8 @@ pub struct Ledger {
     /// What of them is needed at every call.
     options: RwLock<Options>,
     interrupts: Claim,
+    /// Whether whoever waits for entries shall leave.
+    closing: AtomicBool,
     log: Arc<Log>,
 }
 
@@ -72,6 +75,7 @@ impl Ledger {
             options: RwLock::new(settings.options()),
             settings: Mutex::new(settings),
             interrupts: Claim::new(),
+            closing: AtomicBool::new(false),
             log,
         };
         // The log's receiver may have forked, and this may be the child.
@@ -143,6 +147,7 @@ impl Ledger {
     pub fn interrupt(&self) -> Result<()> {
         self.check_epoch()?;
         self.interrupts.get().interrupt();
+        self.engine.shared().notify_waiters();
         Ok(())
     }
 
@@ -232,6 +237,8 @@ impl Drop for Ledger {
         if self.epoch != fork::epoch() {
             // The connections are the parent's: not even closing them is allowed here.
             std::mem::forget(Arc::clone(&self.engine));
+        } else {
+            self.engine.end_watches(self.serial);
         }
     }
 }

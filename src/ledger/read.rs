@@ -118,7 +118,7 @@ pub(super) fn check_id(id: i64) -> Result<()> {
     Ok(())
 }
 
-fn check_last_seen(id: i64) -> Result<()> {
+pub(super) fn check_last_seen(id: i64) -> Result<()> {
     if id < 0 {
         let message = format!("last_seen_id is {id}; it must be 0, or the position of a result");
         return Err(Error::argument("last_seen_id", message));

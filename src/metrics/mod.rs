@@ -107,6 +107,7 @@ registry! {
         Append: "append",
         AppendMany: "append_many",
         Poll: "poll",
+        Wait: "wait",
         ReadAll: "read_all",
         Get: "get_by_id",
         ReadByNode: "read_by_node",

@@ -11,6 +11,7 @@ pub(crate) mod logged;
 pub(crate) mod sqlite;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use self::sqlite::Usage;
 use crate::chunk::Entry;
@@ -18,6 +19,7 @@ use crate::config::Settings;
 use crate::entries::Entries;
 use crate::entry::NewEntry;
 use crate::error::Result;
+use crate::event_count::EventCount;
 use crate::query::Read;
 
 /// The state of the ledger, as far as it can be told apart. Two equal values, one taken after the
@@ -39,8 +41,19 @@ pub(crate) trait Feed {
     /// The same for those who need no version: nothing where there is no tail.
     fn catch_up(&self) -> Result<()>;
 
+    /// How one hears of what is new without asking all the time.
+    fn signals(&self) -> Signals<'_>;
+
     /// Whether there is a tail, which then knows all that is not stored yet.
     fn is_fed(&self) -> bool;
+}
+
+/// How one hears of what is new.
+pub(crate) struct Signals<'a> {
+    /// Notified whenever something was appended.
+    pub events: EventCount<'a>,
+    /// One looks this often all the same, for what nobody notifies of.
+    pub look: Duration,
 }
 
 /// Where entries are kept.

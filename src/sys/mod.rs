@@ -15,12 +15,14 @@ pub(crate) mod futex;
 mod grow;
 pub(crate) mod mapping;
 pub(crate) mod moment;
+mod readiness;
 mod thread;
 mod words;
 
 pub(crate) use backref::Backref;
 pub(crate) use boot::boot_id;
 pub(crate) use grow::Grow;
+pub(crate) use readiness::Readiness;
 pub(crate) use thread::{be_modest, spawn_quiet};
 pub(crate) use words::{bytes, bytes_mut};
 

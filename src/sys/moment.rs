@@ -2,7 +2,7 @@
 //! `tests/model_ring.rs` compiles the lock of the commit log with another one of these.
 
 pub(crate) use std::hint::spin_loop;
-pub(crate) use std::sync::atomic::{AtomicU32, Ordering};
+pub(crate) use std::sync::atomic::{AtomicU32, Ordering, fence};
 pub(crate) use std::time::Instant;
 
 /// Times that one looks again before going to sleep, for a lock that is held for less than a microsecond.

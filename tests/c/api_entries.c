@@ -222,8 +222,9 @@ static void depth_and_size_can_be_configured(void) {
                 simledger_append_json(small, extra, NUL_TERMINATED, NULL, &error));
     CHECK_OK(simledger_validate_json(ledger, extra, NUL_TERMINATED, &error));
     /* A NUL is shown, and does not end the string. */
-    CHECK_FAILS(SIMLEDGER_INVALID_ENTRY, "col\\0our", "col\\0our",
-                simledger_append_json(small, "{\"col\\u0000our\":2}", NUL_TERMINATED, NULL, &error));
+    CHECK_FAILS(
+        SIMLEDGER_INVALID_ENTRY, "col\\0our", "col\\0our",
+        simledger_append_json(small, "{\"col\\u0000our\":2}", NUL_TERMINATED, NULL, &error));
     close_ledger(small);
 }
 

@@ -119,7 +119,8 @@ static inline simledger_config *config_from(const char *path, va_list keys) {
     const char *commit = getenv("LEDGER_TEST_COMMIT");
     if (strcmp(path, ":memory:") == 0)
         commit = NULL;
-    /* Valgrind looks through all memory for what is lost: not through a large log for each child. */
+    /* Valgrind looks through all memory for what is lost: not through a large log for each child.
+     */
     if (getenv("LEDGER_TEST_SMALL_LOG") != NULL)
         CHECK_OK(simledger_config_set(config, "log_bytes", 9, "262144", NUL_TERMINATED, &error));
     const char *key;

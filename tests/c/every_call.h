@@ -66,6 +66,10 @@ static inline void check_every_call(simledger_ledger *ledger, simledger_status e
     simledger_query *query = simledger_query_new();
     CHECK_ENTRIES(simledger_query_run(ledger, query, &entries, &error));
     CHECK_ENTRIES(simledger_query_poll(ledger, query, 0, &entries, &error));
+    CHECK_ENTRIES(simledger_wait_since(ledger, 0, 1, 9, query, &entries, &error));
+    simledger_watch *watch = GARBAGE_POINTER(simledger_watch);
+    CHECK_FAILS(expected, NULL, NULL, simledger_watch_open(ledger, 0, query, &watch, &error));
+    CHECK(watch == NULL);
     CHECK_OWNED_TEXT(simledger_query_plan(ledger, query, &text, &size, &error));
     simledger_query_free(query);
     CHECK_OWNED_TEXT(

@@ -77,20 +77,26 @@ static void fail_at_opening(void) {
 static void fail_at_every_call(void) {
     simledger_ledger *ledger = open_in_memory();
     append(ledger, 1, "n");
-    static const char *const TEXTS[] = {
-        "",
-        "{",
-        "\xff",
-        "[",
-        "[{}]",
-        "{\"timestamp\":1}",
-        "{\"a\":[[[[1,{\"b\":\"\\ud83d\\ude00",
-        "{\"timestamp\":1,\"node_id\":\"\\u0041\",\"features\":{\"a\":1,\"a\":2},\"confidence\":1}",
-        "{\"timestamp\":1,\"node_id\":\"n\",\"features\":{ \"b\" : [ ] },\"confidence\":1}", /* a
-                                                                                                duplicate
-                                                                                              */
-        "{\"timestamp\":7,\"node_id\":\"n\",\"features\":{ },\"confidence\":1}\n{\"timestamp\":1",
-    };
+    static const char
+        *const
+            TEXTS[] =
+                {
+                    "",
+                    "{",
+                    "\xff",
+                    "[",
+                    "[{}]",
+                    "{\"timestamp\":1}",
+                    "{\"a\":[[[[1,{\"b\":\"\\ud83d\\ude00",
+                    "{\"timestamp\":1,\"node_id\":\"\\u0041\",\"features\":{\"a\":1,\"a\":2},"
+                    "\"confidence\":1}",
+                    "{\"timestamp\":1,\"node_id\":\"n\",\"features\":{ \"b\" : [ ] "
+                    "},\"confidence\":1}", /* a
+                                              duplicate
+                                            */
+                    "{\"timestamp\":7,\"node_id\":\"n\",\"features\":{ "
+                    "},\"confidence\":1}\n{\"timestamp\":1",
+                };
     simledger_entries *entries = NULL;
     simledger_entry *entry = NULL;
     for (size_t i = 0; i < sizeof TEXTS / sizeof *TEXTS; i++) {

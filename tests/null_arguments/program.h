@@ -32,6 +32,7 @@ static struct {
     const simledger_entry *entry;
     simledger_error *failure;
     simledger_transaction *transaction;
+    simledger_watch *watch;
     simledger_features *features;
     simledger_query *query;
     simledger_entry_view view;
@@ -67,6 +68,7 @@ static void begin(const char *name) {
     must(simledger_transaction_begin(valid.ledger, &valid.transaction, NULL), SIMLEDGER_OK);
     must(simledger_transaction_append(valid.transaction, 3, "node", 4, "{}", 2, 0.5, NULL, NULL),
          SIMLEDGER_OK);
+    must(simledger_watch_open(valid.ledger, 0, NULL, &valid.watch, NULL), SIMLEDGER_OK);
     valid.features = simledger_features_new();
     valid.query = simledger_query_new();
     valid.view.struct_size = sizeof valid.view;
@@ -77,6 +79,7 @@ static void begin(const char *name) {
 
 static void end(void) {
     simledger_transaction_free(valid.transaction); /* unless it was committed */
+    simledger_watch_close(valid.watch, NULL);      /* unless the call did */
     simledger_features_free(valid.features);
     simledger_query_free(valid.query);
     simledger_error_free(valid.failure);

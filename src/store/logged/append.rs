@@ -160,6 +160,7 @@ impl Logged {
             if feeding.feeder.add(&fields.fields()).is_err() {
                 drop(feeding);
                 drop(turn);
+                notify(log);
                 return self.synced(log, end, Appended { first_id, count, existing_id });
             }
         }
@@ -170,6 +171,7 @@ impl Logged {
         // In this order: whoever has his turn next finds memory free.
         drop(feeding);
         drop(turn);
+        notify(log);
         self.bell.ring();
         hooks::point("append.told");
         self.synced(log, end, Appended { first_id, count, existing_id })
@@ -204,6 +206,7 @@ impl Logged {
         }
         turn.set_straight(false);
         drop(turn);
+        notify(log);
         self.bell.ring();
         Ok(appended)
     }
@@ -332,6 +335,15 @@ impl Logged {
             }
             log.wait_for_fold(folds, left.min(Duration::from_millis(5)));
         }
+    }
+}
+
+/// Lets those know who wait for entries.
+#[inline]
+fn notify(log: &CommitLog) {
+    hooks::point("append.notify");
+    if let Some(events) = log.events() {
+        events.notify();
     }
 }
 

@@ -3,6 +3,8 @@
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::open::wake_of;
+use super::wake::Wake;
 use super::{LedgerStore, Logged};
 use crate::call;
 use crate::config::Settings;
@@ -44,9 +46,12 @@ impl LedgerStore {
         // Appends that come to this store from here on find it said in the file.
         self.sqlite.change_setting("commit", "log")?;
         hooks::point("change.to_log");
-        let mut next = self.successor();
+        let mut next = self.successor(Wake::alone());
         match next.begin_log(&mut settings.clone(), true) {
-            Ok(()) => Ok(Box::new(next)),
+            Ok(()) => {
+                self.wake.take_away();
+                Ok(Box::new(next))
+            }
             Err(error) => {
                 self.sqlite.change_setting("commit", "sqlite")?;
                 Err(error)
@@ -76,7 +81,7 @@ impl LedgerStore {
             call::log(Level::Warn, || format!("the empty commit log stays: {error}"));
         }
         log.leave();
-        Ok(Box::new(self.successor()))
+        Ok(Box::new(self.successor(wake_of(&self.sqlite))))
     }
 
     /// Changes what the file has to say of its entries, while nobody appends.
@@ -93,12 +98,13 @@ impl LedgerStore {
     }
 
     /// A store of the same file, without a log.
-    fn successor(&self) -> LedgerStore {
+    fn successor(&self, wake: Wake) -> LedgerStore {
         LedgerStore {
             sqlite: Arc::clone(&self.sqlite),
             gate: self.gate.clone(),
             tail: Arc::clone(&self.tail),
             notices: Arc::clone(&self.notices),
+            wake,
             logged: None,
             drain: Mutex::new(None),
         }

@@ -11,6 +11,7 @@ mod feed;
 mod open;
 mod seen;
 mod sync;
+mod wake;
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -20,13 +21,17 @@ use self::feed::Feeding;
 use self::open::Gate;
 pub(crate) use self::open::{Opening, open};
 use self::sync::Syncs;
+use self::wake::Wake;
 use super::sqlite::{SqliteStore, Usage, opened_to_read};
-use super::{Appended, Batch, Cutoff, Ends, ProgressFunction, Sizes, Sql, Store, Stored, Vacuum, Version};
+use super::{
+    Appended, Batch, Cutoff, Ends, ProgressFunction, Signals, Sizes, Sql, Store, Stored, Vacuum, Version,
+};
 use crate::chunk::Entry;
 use crate::commit_log::CommitLog;
 use crate::config::Settings;
 use crate::error::{Error, Result};
 use crate::gate::Locked;
+use crate::hooks;
 use crate::logging::Notices;
 use crate::query::Read;
 use crate::tail::Tail;
@@ -38,6 +43,8 @@ pub(crate) struct LedgerStore {
     gate: Option<Arc<Gate>>,
     tail: Arc<Tail>,
     notices: Arc<Notices>,
+    /// Notified of appends, where there is no commit log.
+    wake: Wake,
     /// With `commit = log`.
     logged: Option<Arc<Logged>>,
     /// `None` where nothing can be written, and once the store is left.
@@ -92,6 +99,14 @@ impl super::Feed for LedgerStore {
         self.logged.as_ref().map_or(Ok(()), |logged| logged.refresh().map(drop))
     }
 
+    fn signals(&self) -> Signals<'_> {
+        let log = self.logged.as_ref().and_then(|logged| logged.log.get());
+        match log.and_then(CommitLog::events) {
+            Some(events) => Signals { events, look: wake::SELDOM },
+            None => self.wake.signals(),
+        }
+    }
+
     fn is_fed(&self) -> bool {
         self.logged.as_ref().is_some_and(|logged| logged.log.get().is_some())
     }
@@ -112,7 +127,12 @@ impl Store for LedgerStore {
     fn append(&self, batch: &Batch<'_>) -> Result<Appended> {
         match &self.logged {
             Some(logged) => logged.append(batch),
-            None => self.sqlite.append(batch),
+            None => {
+                let appended = self.sqlite.append(batch)?;
+                hooks::point("append.notify");
+                self.wake.signals().events.notify();
+                Ok(appended)
+            }
         }
     }
 
@@ -212,6 +232,9 @@ impl Store for LedgerStore {
 
     fn close(self: Box<Self>, last: bool) -> Result<()> {
         let left = self.leave(last);
+        if last {
+            self.leave_wake();
+        }
         let sqlite = Arc::clone(&self.sqlite);
         drop(self);
         // The background has ended, and nobody else has it.

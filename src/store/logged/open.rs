@@ -9,6 +9,7 @@ use super::drain::{Bell, Drain};
 use super::feed::Feeding;
 use super::seen::Seen;
 use super::sync::Syncs;
+use super::wake::Wake;
 use super::{LedgerStore, Logged};
 use crate::call;
 use crate::commit_log::{CommitLog, Scratch};
@@ -48,8 +49,10 @@ pub(crate) fn open(place: Option<Place>, settings: &mut Settings, opening: Openi
     choose(place.as_ref(), settings)?;
     let Opening { metrics, tail, notices, gate } = opening;
     let sqlite = Arc::new(SqliteStore::open(place, settings, metrics)?);
-    let mut store = LedgerStore { sqlite, gate: None, tail, notices, logged: None, drain: Mutex::new(None) };
+    let (logged, drain) = (None, Mutex::new(None));
+    let mut store = LedgerStore { sqlite, gate: None, tail, notices, wake: Wake::alone(), logged, drain };
     let Some(path) = store.sqlite.place().map(|place| place.path().to_path_buf()) else {
+        store.wake = Wake::of_memory();
         return Ok(store);
     };
     let locks = Arc::new(FileLocks::of(&path).map_err(|error| io(path.display(), &error))?);
@@ -71,7 +74,23 @@ pub(crate) fn open(place: Option<Place>, settings: &mut Settings, opening: Openi
             begun => begun?,
         }
     }
+    if let (None, Some(gate)) = (&store.logged, &store.gate) {
+        store.wake = gate.pass(true, || Ok(wake_of(&store.sqlite)))?;
+    }
     Ok(store)
+}
+
+/// What is notified of appends to a file without a commit log. At the gate.
+pub(super) fn wake_of(sqlite: &SqliteStore) -> Wake {
+    match sqlite.place() {
+        Some(place) if sqlite.is_writable() && mapping::is_local(place.path()).unwrap_or(false) => {
+            Wake::shared(place.path()).unwrap_or_else(|error| {
+                call::log(Level::Info, || format!("no file to wake other processes by: {error}"));
+                Wake::alone()
+            })
+        }
+        _ => Wake::alone(),
+    }
 }
 
 impl LedgerStore {
@@ -209,6 +228,21 @@ fn until(mut attempt: impl FnMut() -> Result<bool>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+impl LedgerStore {
+    /// Takes away what is notified of appends, if nobody else needs it. Nobody else in this process has the
+    /// ledger.
+    pub(super) fn leave_wake(&self) {
+        let Some(gate) = &self.gate else { return };
+        // What stays is in nobody's way.
+        let _ = gate.pass(true, || {
+            if !gate.locks.is_locked_by_others(PRESENCE..PRESENCE + 1).unwrap_or(true) {
+                self.wake.take_away();
+            }
+            Ok(())
+        });
+    }
 }
 
 impl Logged {

@@ -1,5 +1,6 @@
-/* fcntl(2) as SQLite calls it. It takes a variable number of arguments, and such functions cannot be
- * defined in Rust. Pointers have 64 bits wherever this library works, and struct flock is the same for all. */
+/* fcntl(2) as SQLite calls it. It takes a variable number of arguments, and such functions cannot
+ * be defined in Rust. Pointers have 64 bits wherever this library works, and struct flock is the
+ * same for all. */
 #include <fcntl.h>
 #include <stdarg.h>
 

@@ -1,0 +1,80 @@
+//! What is notified of appends where no commit log is: a word in a small file beside the ledger, or one of
+//! this process alone.
+//!
+//! The file (`<ledger>-wake`, 64 bytes) begins with `SIMLWAKE`; bytes 8 to 12 are an
+//! [event count](crate::event_count). Nothing of the ledger is in it: whoever finds none to be had, or loses it, hears of
+//! what others append only when he looks.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::companion;
+use crate::event_count::EventCount;
+use crate::store::Signals;
+use crate::sys::mapping::{Mapping, allocate};
+use crate::sys::moment::AtomicU32;
+
+const MAGIC: u64 = u64::from_le_bytes(*b"SIMLWAKE");
+const BYTES: usize = 64;
+const AT_EVENTS: usize = 8;
+
+/// Everybody notifies, but who is killed before. Also with a commit log.
+pub(super) const SELDOM: Duration = Duration::from_millis(250);
+/// Other programs may commit who know nothing of this.
+const OFTEN: Duration = Duration::from_millis(25);
+/// What other processes append is heard of by looking alone.
+const VERY_OFTEN: Duration = Duration::from_millis(5);
+
+pub(super) enum Wake {
+    Shared(Mapping, PathBuf),
+    Own(AtomicU32, Duration),
+}
+
+impl Wake {
+    /// Of a ledger in memory, which nobody else has.
+    pub fn of_memory() -> Wake {
+        Wake::Own(AtomicU32::new(0), SELDOM)
+    }
+
+    /// Of a process that may not write, or has nowhere to.
+    pub fn alone() -> Wake {
+        Wake::Own(AtomicU32::new(0), VERY_OFTEN)
+    }
+
+    /// Of all processes that have the ledger open for writing. While nobody else opens or closes it.
+    pub fn shared(ledger: &Path) -> io::Result<Wake> {
+        let path = companion::path_of(ledger, "-wake");
+        let found = companion::find(&path, true)?;
+        let file = found.map_or_else(|| companion::create(&path, ledger), Ok)?;
+        if file.metadata()?.len() < BYTES as u64 {
+            allocate(&file, BYTES as u64)?;
+        }
+        let map = Mapping::new(file, BYTES, true)?;
+        let magic = map.word(0);
+        // A new one holds zeroes.
+        if let Err(found) = magic.compare_exchange(0, MAGIC, Ordering::Relaxed, Ordering::Relaxed)
+            && found != MAGIC
+        {
+            return Err(io::Error::other(format!("\"{}\" is something else", path.display())));
+        }
+        Ok(Wake::Shared(map, path))
+    }
+
+    pub fn signals(&self) -> Signals<'_> {
+        match self {
+            Wake::Shared(map, _) => Signals { events: EventCount::new(map.half(AT_EVENTS)), look: OFTEN },
+            Wake::Own(word, look) => Signals { events: EventCount::new(word), look: *look },
+        }
+    }
+
+    /// Takes the file away, when nobody else has it.
+    pub fn take_away(&self) {
+        if let Wake::Shared(_, path) = self {
+            // One that stays is found by the next opening.
+            let _ = fs::remove_file(path);
+        }
+    }
+}
