@@ -175,7 +175,7 @@ impl Query {
     }
 
     /// Why this query cannot be the filter of a poll, if it cannot.
-    pub(crate) fn check_filter(&self) -> Result<()> {
+    pub(crate) fn check_filter(&self, argument: &str) -> Result<()> {
         let what = if self.order != Order::Id {
             "another order than that of ids"
         } else if self.after.is_some() {
@@ -183,8 +183,8 @@ impl Query {
         } else {
             return Ok(());
         };
-        let message = format!("the query has {what}, and a poll has its own: leave it out of the query");
-        Err(Error::argument("query", message))
+        let message = format!("the {argument} has {what}, and a poll has its own: leave it out");
+        Err(Error::argument(argument, message))
     }
 }
 

@@ -39,7 +39,7 @@ impl Ledger {
     pub fn poll_query(&self, query: &Query, last_seen_id: i64) -> Result<Entries> {
         self.call(Operation::Poll, |shared, options| {
             check_last_seen(last_seen_id)?;
-            query.check_filter()?;
+            query.check_filter("query")?;
             shared.filtered_since(query, last_seen_id, options.result_bytes_max)
         })
     }

@@ -85,7 +85,7 @@ impl Ledger {
 fn cursor(last_seen_id: i64, filter: Option<&Query>) -> Result<Cursor> {
     check_last_seen(last_seen_id)?;
     if let Some(filter) = filter {
-        filter.check_filter()?;
+        filter.check_filter("filter")?;
     }
     Ok(Cursor::new(last_seen_id, filter.cloned()))
 }
