@@ -6,16 +6,15 @@
 //! tells of: commits of programs that know nothing of simledger, and appends of a process that was
 //! killed before it came to notify.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, TryLockError};
-use std::time::{Duration, Instant};
+use std::sync::TryLockError;
+use std::time::Duration;
 
 use crate::call;
 use crate::error::Result;
 use crate::event_count::EventCount;
 use crate::hooks;
 use crate::store::{Signals, Store, Version};
-use crate::sys::moment::AtomicU32;
+use crate::sys::moment::{AtomicU32, AtomicUsize, Instant, Mutex, MutexGuard, Ordering};
 
 /// Those of this process who wait at one ledger.
 #[derive(Default)]

@@ -1,0 +1,172 @@
+//! All interleavings, and all that the memory model allows, of those who wait for entries and those who
+//! append: that nobody is ever left asleep.
+//!
+//! `src/event_count.rs` and `src/wait.rs` are the code itself, with loom's atomics and mutexes, a futex made
+//! of a condition, and a ledger that is a number. Nobody looks without being told here: who is not woken
+//! sleeps for ever, which loom calls a deadlock. `LEDGER_MODEL_PREEMPTIONS` is how many preemptions are
+//! tried, 2 by default.
+
+use loom::sync::Arc;
+use loom::thread;
+
+use store::Ledger;
+
+#[path = "../src/event_count.rs"]
+mod event_count;
+#[allow(dead_code)] // The metric.
+#[path = "../src/wait.rs"]
+mod wait;
+
+mod sys {
+    pub mod moment {
+        use std::time::Duration;
+
+        pub use loom::sync::atomic::{AtomicU32, AtomicUsize, Ordering, fence};
+        pub use loom::sync::{Mutex, MutexGuard};
+
+        /// Time does not pass.
+        #[derive(Clone, Copy)]
+        pub struct Instant;
+
+        impl Instant {
+            pub fn now() -> Instant {
+                Instant
+            }
+
+            pub fn checked_add(self, _: Duration) -> Option<Instant> {
+                None
+            }
+
+            pub fn saturating_duration_since(self, _: Instant) -> Duration {
+                Duration::MAX
+            }
+        }
+    }
+
+    pub mod futex {
+        use loom::sync::{Condvar, Mutex};
+        use std::time::Duration;
+
+        use super::moment::{AtomicU32, Ordering};
+
+        loom::lazy_static! {
+            /// The kernel's: the look at a word and falling asleep are one step for those who wake. One queue
+            /// for all words; who is woken in vain looks again.
+            static ref QUEUE: (Mutex<()>, Condvar) = (Mutex::new(()), Condvar::new());
+        }
+
+        pub fn wait(word: &AtomicU32, value: u32, _: Duration) {
+            let queue = QUEUE.0.lock().unwrap();
+            if word.load(Ordering::Relaxed) == value {
+                drop(QUEUE.1.wait(queue).unwrap());
+            }
+        }
+
+        pub fn wake(_: &AtomicU32, _: u32) {
+            let _queue = QUEUE.0.lock().unwrap();
+            QUEUE.1.notify_all();
+        }
+    }
+}
+
+mod call {
+    pub fn renew() {}
+}
+
+mod error {
+    pub type Result<T> = std::result::Result<T, ()>;
+}
+
+mod hooks {
+    pub fn look(usual: std::time::Duration) -> std::time::Duration {
+        usual
+    }
+}
+
+/// A ledger: how many entries it has, and who is told of it.
+mod store {
+    use std::time::Duration;
+
+    use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+    use super::event_count::EventCount;
+    use super::wait::Waiters;
+
+    pub type Version = u64;
+
+    pub struct Signals<'a> {
+        pub events: EventCount<'a>,
+        pub look: Duration,
+    }
+
+    pub trait Store {
+        fn signals(&self) -> Signals<'_>;
+        fn refresh(&self) -> Result<Version, ()>;
+    }
+
+    #[derive(Default)]
+    pub struct Ledger {
+        pub entries: AtomicU64,
+        events: AtomicU32,
+        pub waiters: Waiters,
+    }
+
+    impl Ledger {
+        /// As `Turn::publish`, and what comes after it.
+        pub fn append(&self) {
+            self.entries.fetch_add(1, Ordering::Release);
+            self.signals().events.notify();
+        }
+
+        /// Waits for so many entries.
+        pub fn wait(&self, entries: u64) {
+            let look = || Ok((self.entries.load(Ordering::Acquire) >= entries).then_some(()));
+            self.waiters.wait(Duration::MAX, || self as &dyn Store, || Ok(()), look).unwrap();
+        }
+    }
+
+    impl Store for Ledger {
+        fn signals(&self) -> Signals<'_> {
+            Signals { events: EventCount::new(&self.events), look: Duration::MAX }
+        }
+
+        fn refresh(&self) -> Result<Version, ()> {
+            Ok(self.entries.load(Ordering::Acquire))
+        }
+    }
+}
+
+/// Threads that wait for so many entries each, and one that appends as many as the last of them needs.
+fn wait_and_append(waits: &'static [u64]) {
+    let mut model = loom::model::Builder::new();
+    let preemptions = std::env::var("LEDGER_MODEL_PREEMPTIONS");
+    model.preemption_bound = Some(preemptions.map_or(2, |bound| bound.parse().expect("a number")));
+    model.check(move || {
+        let ledger = Arc::new(Ledger::default());
+        let waiting: Vec<_> = waits
+            .iter()
+            .map(|entries| {
+                let ledger = Arc::clone(&ledger);
+                thread::spawn(move || ledger.wait(*entries))
+            })
+            .collect();
+        let appending = {
+            let ledger = Arc::clone(&ledger);
+            thread::spawn(move || (0..*waits.iter().max().unwrap()).for_each(|_| ledger.append()))
+        };
+        appending.join().unwrap();
+        waiting.into_iter().for_each(|thread| thread.join().unwrap());
+    });
+}
+
+#[test]
+fn one_who_waits_is_woken() {
+    wait_and_append(&[1]);
+    wait_and_append(&[2]);
+}
+
+#[test]
+fn a_leader_who_leaves_makes_place_for_another() {
+    wait_and_append(&[1, 1]);
+    wait_and_append(&[1, 2]);
+}
