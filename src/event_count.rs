@@ -4,13 +4,14 @@
 //! one that dies leaves nothing behind that must be put right.
 //!
 //! Whoever waits takes a key, looks whether what he waits for has happened, and only then sleeps; the
-//! others let it happen first and then notify. Both orders are seen by all ([`Ordering::SeqCst`]), so that
-//! either the look finds it or the notification finds somebody waiting, and ends his key.
+//! others let it happen first and then notify. Both change the word, one after the other: either the one
+//! who notifies finds that somebody waits, and ends his key, or the one who waits sees what had happened.
+//! `tests/model_waiting.rs` tries all interleavings.
 
 use std::time::Duration;
 
 use crate::sys::futex;
-use crate::sys::moment::{AtomicU32, Ordering, fence};
+use crate::sys::moment::{AtomicU32, Ordering};
 
 /// Somebody may sleep. All above this bit counts notifications.
 const WAITED_FOR: u32 = 1;
@@ -31,9 +32,7 @@ impl<'a> EventCount<'a> {
 
     /// Begins to wait: what happens from now on ends [`EventCount::wait`] with this key.
     pub fn prepare(self) -> Key {
-        let before = self.0.fetch_or(WAITED_FOR, Ordering::SeqCst);
-        fence(Ordering::SeqCst);
-        Key(before | WAITED_FOR)
+        Key(self.0.fetch_or(WAITED_FOR, Ordering::AcqRel) | WAITED_FOR)
     }
 
     /// Sleeps until somebody notified after the key was taken, at most this long. May return early.
@@ -44,9 +43,8 @@ impl<'a> EventCount<'a> {
     /// Wakes all who wait. Where nobody does this is one look, and no system call.
     #[inline]
     pub fn notify(self) {
-        // What happened before this and the look are in this order for everybody.
-        fence(Ordering::SeqCst);
-        if self.0.load(Ordering::Relaxed) & WAITED_FOR != 0 {
+        // A change that changes nothing: whoever prepares after it sees what happened before it.
+        if self.0.fetch_or(0, Ordering::AcqRel) & WAITED_FOR != 0 {
             self.wake();
         }
     }
@@ -57,7 +55,7 @@ impl<'a> EventCount<'a> {
         // Who takes the mark away wakes; another one who comes at the same time need not.
         while seen & WAITED_FOR != 0 {
             let next = (seen & !WAITED_FOR).wrapping_add(ONE);
-            match self.0.compare_exchange(seen, next, Ordering::SeqCst, Ordering::Relaxed) {
+            match self.0.compare_exchange(seen, next, Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(_) => return futex::wake(self.0, u32::MAX),
                 Err(now) => seen = now,
             }

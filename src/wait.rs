@@ -6,7 +6,7 @@
 //! tells of: commits of programs that know nothing of simledger, and appends of a process that was
 //! killed before it came to notify.
 
-use std::sync::TryLockError;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::call;
@@ -14,13 +14,14 @@ use crate::error::Result;
 use crate::event_count::EventCount;
 use crate::hooks;
 use crate::store::{Signals, Store, Version};
-use crate::sys::moment::{AtomicU32, AtomicUsize, Instant, Mutex, MutexGuard, Ordering};
+use crate::sys::moment::{AtomicBool, AtomicU32, AtomicUsize, Instant, Ordering};
 
 /// Those of this process who wait at one ledger.
 #[derive(Default)]
 pub(crate) struct Waiters {
-    /// Held by the leader: what the ledger was like when the others were last told of a change.
-    lead: Mutex<Version>,
+    is_led: AtomicBool,
+    /// The leader's: what the ledger was like when the others were last told of a change.
+    told: Mutex<Version>,
     /// Where all others sleep.
     followers: AtomicU32,
     count: AtomicUsize,
@@ -29,7 +30,7 @@ pub(crate) struct Waiters {
 /// One who waits. Whoever leads and leaves makes place for another.
 struct Waiter<'w> {
     waiters: &'w Waiters,
-    lead: Option<MutexGuard<'w, Version>>,
+    leads: bool,
 }
 
 impl Waiters {
@@ -95,28 +96,22 @@ impl Waiters {
 impl<'w> Waiter<'w> {
     fn new(waiters: &'w Waiters) -> Waiter<'w> {
         waiters.count.fetch_add(1, Ordering::Relaxed);
-        Waiter { waiters, lead: None }
+        Waiter { waiters, leads: false }
     }
 
     /// Whether it leads, also from now on.
     fn leads(&mut self) -> bool {
-        if self.lead.is_none() {
-            self.lead = match self.waiters.lead.try_lock() {
-                Ok(lead) => Some(lead),
-                // A version is never half changed.
-                Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-                Err(TryLockError::WouldBlock) => None,
-            };
-        }
-        self.lead.is_some()
+        self.leads = self.leads || !self.waiters.is_led.swap(true, Ordering::AcqRel);
+        self.leads
     }
 
     /// As leader, lets the others look where something has changed since they were told last.
     fn tell(&mut self, store: &dyn Store) -> Result<()> {
-        if let Some(told) = &mut self.lead {
+        if self.leads {
             let version = store.refresh()?;
-            if version != **told {
-                **told = version;
+            let mut told = self.waiters.told.lock().unwrap_or_else(PoisonError::into_inner);
+            if version != *told {
+                *told = version;
                 self.waiters.followers().notify();
             }
         }
@@ -126,7 +121,8 @@ impl<'w> Waiter<'w> {
 
 impl Drop for Waiter<'_> {
     fn drop(&mut self) {
-        if self.lead.take().is_some() {
+        if self.leads {
+            self.waiters.is_led.swap(false, Ordering::AcqRel);
             self.waiters.followers().notify();
         }
         self.waiters.count.fetch_sub(1, Ordering::Relaxed);

@@ -1,7 +1,7 @@
 //! All interleavings, and all that the memory model allows, of those who wait for entries and those who
 //! append: that nobody is ever left asleep.
 //!
-//! `src/event_count.rs` and `src/wait.rs` are the code itself, with loom's atomics and mutexes, a futex made
+//! `src/event_count.rs` and `src/wait.rs` are the code itself, with loom's atomics, a futex made
 //! of a condition, and a ledger that is a number. Nobody looks without being told here: who is not woken
 //! sleeps for ever, which loom calls a deadlock. `LEDGER_MODEL_PREEMPTIONS` is how many preemptions are
 //! tried, 2 by default.
@@ -21,8 +21,7 @@ mod sys {
     pub mod moment {
         use std::time::Duration;
 
-        pub use loom::sync::atomic::{AtomicU32, AtomicUsize, Ordering, fence};
-        pub use loom::sync::{Mutex, MutexGuard};
+        pub use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
         /// Time does not pass.
         #[derive(Clone, Copy)]
@@ -136,37 +135,43 @@ mod store {
     }
 }
 
-/// Threads that wait for so many entries each, and one that appends as many as the last of them needs.
-fn wait_and_append(waits: &'static [u64]) {
+/// Two threads that wait for so many entries each, and one that appends: all at once, or one entry, and
+/// the next one when the first thread has what it waited for.
+fn wait_and_append(waits: [u64; 2], step_by_step: bool) {
     let mut model = loom::model::Builder::new();
     let preemptions = std::env::var("LEDGER_MODEL_PREEMPTIONS");
     model.preemption_bound = Some(preemptions.map_or(2, |bound| bound.parse().expect("a number")));
     model.check(move || {
         let ledger = Arc::new(Ledger::default());
-        let waiting: Vec<_> = waits
-            .iter()
-            .map(|entries| {
-                let ledger = Arc::clone(&ledger);
-                thread::spawn(move || ledger.wait(*entries))
-            })
-            .collect();
-        let appending = {
+        let [first, second] = waits.map(|entries| {
             let ledger = Arc::clone(&ledger);
-            thread::spawn(move || (0..*waits.iter().max().unwrap()).for_each(|_| ledger.append()))
-        };
-        appending.join().unwrap();
-        waiting.into_iter().for_each(|thread| thread.join().unwrap());
+            thread::spawn(move || ledger.wait(entries))
+        });
+        // The main thread only starts others and waits for them, so that what they do may come before
+        // what it does.
+        thread::spawn(move || {
+            let mut first = Some(first);
+            for entry in 1..=waits[0].max(waits[1]) {
+                ledger.append();
+                if let Some(first) = first.take_if(|_| step_by_step && entry == waits[0]) {
+                    first.join().unwrap();
+                }
+            }
+            first.map(|first| first.join().unwrap());
+        })
+        .join()
+        .unwrap();
+        second.join().unwrap();
     });
 }
 
 #[test]
-fn one_who_waits_is_woken() {
-    wait_and_append(&[1]);
-    wait_and_append(&[2]);
+fn all_who_wait_are_woken() {
+    wait_and_append([1, 1], false);
+    wait_and_append([1, 2], false);
 }
 
 #[test]
-fn a_leader_who_leaves_makes_place_for_another() {
-    wait_and_append(&[1, 1]);
-    wait_and_append(&[1, 2]);
+fn a_leader_who_stays_tells_the_others_and_one_who_leaves_makes_place() {
+    wait_and_append([1, 2], true);
 }

@@ -3,8 +3,7 @@
 //! `tests/model_waiting.rs` what waits for entries.
 
 pub(crate) use std::hint::spin_loop;
-pub(crate) use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering, fence};
-pub(crate) use std::sync::{Mutex, MutexGuard};
+pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 pub(crate) use std::time::Instant;
 
 /// Times that one looks again before going to sleep, for a lock that is held for less than a microsecond.
