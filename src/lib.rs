@@ -40,6 +40,7 @@
 //! | `store` | durable storage behind a trait: `store::logged` is what ledgers are opened as, `store::sqlite` their file |
 //! | `commit_log` | the log that processes map, from which entries are folded into the file |
 //! | `tail`, `join` | the newest entries in memory, and what the storage has beside them |
+//! | `event_count`, `wait`, `watch` | hearing of what others append: the word that is notified, those who sleep, descriptors for event loops |
 //! | `gate` | the lock that callers wait at, timed and fair |
 //! | `cache` | recent reads in memory, never stale |
 //! | `sys` | what the operating system needs, behind small safe types; `sys::files`: locks that nobody else in the process can drop |

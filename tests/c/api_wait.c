@@ -1,4 +1,5 @@
-/* Waiting: what ends a wait, and what it gives. Two threads and more; tests/waiting.rs has processes. */
+/* Waiting: what ends a wait, and what it gives. Two threads and more; tests/waiting.rs has
+ * processes. */
 #include "check.h"
 #include <math.h>
 #include <pthread.h>

@@ -1,8 +1,8 @@
 /* Watches: when their descriptor is readable, and when not. */
 #include "child.h"
-#include <time.h>
 #include <poll.h>
 #include <pthread.h>
+#include <time.h>
 
 static simledger_watch *watch_from(simledger_ledger *ledger, int64_t last_seen_id,
                                    const simledger_query *filter) {
@@ -102,8 +102,7 @@ static void handles_that_are_none_are_clean_errors(void) {
     CHECK_OK(simledger_watch_close(watch, &error));
     CHECK_FAILS(SIMLEDGER_CLOSED, "", NULL, simledger_watch_close(watch, &error));
     CHECK_FAILS(SIMLEDGER_CLOSED, "", NULL, simledger_watch_poll(watch, 1, &entries, &error));
-    CHECK_FAILS(SIMLEDGER_CLOSED, "", NULL,
-                simledger_watch_descriptor(watch, &descriptor, &error));
+    CHECK_FAILS(SIMLEDGER_CLOSED, "", NULL, simledger_watch_descriptor(watch, &descriptor, &error));
     close_ledger(ledger);
 }
 
