@@ -3,6 +3,11 @@
 #include <poll.h>
 #include <pthread.h>
 #include <time.h>
+#include <sys/stat.h>
+#ifdef __linux__
+#include <linux/capability.h>
+#include <sys/syscall.h>
+#endif
 
 static simledger_watch *watch_from(simledger_ledger *ledger, int64_t last_seen_id,
                                    const simledger_query *filter) {
@@ -209,6 +214,63 @@ static void threads_share_a_watch(void) {
     close_ledger(ledger);
 }
 
+#ifdef __linux__
+/* Root, too, may only read then: what he may do beyond the owner of a file is given up. */
+static void a_reader_who_may_only_read(void) {
+    struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+    struct __user_cap_data_struct none[2];
+    memset(none, 0, sizeof none);
+    CHECK(syscall(SYS_capset, &header, none) == 0);
+    CHECK(access("only_read.db", W_OK) != 0);
+    simledger_ledger *ledger = open_with("only_read.db", "read_only", "true", END);
+    simledger_watch *watch = watch_from(ledger, 0, NULL);
+    CHECK(is_readable(watch, 0));
+    check_next(watch, 10, 1, 1);
+    CHECK_OK(simledger_watch_close(watch, &error));
+    close_ledger(ledger);
+}
+
+static void a_file_that_may_only_be_read_is_watched(void) {
+    simledger_ledger *ledger =
+        open_with("only_read.db", "commit", "sqlite", "journal_mode", "DELETE", END);
+    append(ledger, 1, "n");
+    close_ledger(ledger);
+    CHECK(chmod("only_read.db", 0444) == 0);
+    in_child(a_reader_who_may_only_read);
+}
+
+/* A ledger that is closed in the midst of the opening of a watch: here, where the library asks the
+ * system for a descriptor. */
+static simledger_ledger *ledger_to_close;
+static simledger_watch *ended_by_close;
+static pthread_t closing;
+
+static void *close_meanwhile(void *ledger) {
+    close_ledger((simledger_ledger *)ledger);
+    return NULL;
+}
+
+int eventfd(unsigned value, int flags) {
+    if (ledger_to_close != NULL) {
+        CHECK(pthread_create(&closing, NULL, close_meanwhile, ledger_to_close) == 0);
+        ledger_to_close = NULL;
+        CHECK(is_readable(ended_by_close, LONG));
+    }
+    return (int)syscall(SYS_eventfd2, value, flags);
+}
+
+static void a_watch_that_is_opened_at_the_close_ends_with_it(void) {
+    simledger_ledger *ledger = open_with("closing.db", END);
+    ended_by_close = watch_from(ledger, 0, NULL);
+    ledger_to_close = ledger;
+    simledger_watch *watch = watch_from(ledger, 0, NULL);
+    CHECK(pthread_join(closing, NULL) == 0);
+    CHECK(is_readable(watch, 0));
+    CHECK_OK(simledger_watch_close(watch, &error));
+    CHECK_OK(simledger_watch_close(ended_by_close, &error));
+}
+#endif
+
 int main(void) {
     readable_while_something_comes_next();
     a_filter_wakes_for_what_passes_it();
@@ -216,5 +278,9 @@ int main(void) {
     the_end_of_the_ledger_is_readable();
     what_a_child_appends_wakes_its_parent();
     threads_share_a_watch();
+#ifdef __linux__
+    a_watch_that_is_opened_at_the_close_ends_with_it();
+    a_file_that_may_only_be_read_is_watched();
+#endif
     return 0;
 }

@@ -74,7 +74,10 @@ pub(crate) fn open(place: Option<Place>, settings: &mut Settings, opening: Openi
             begun => begun?,
         }
     }
-    if let (None, Some(gate)) = (&store.logged, &store.gate) {
+    if let (None, Some(gate)) = (&store.logged, &store.gate)
+        // Who may only read the file cannot pass the gate alone, and has nothing to do there.
+        && store.sqlite.is_writable()
+    {
         store.wake = gate.pass(true, || Ok(wake_of(&store.sqlite)))?;
     }
     Ok(store)
@@ -83,12 +86,11 @@ pub(crate) fn open(place: Option<Place>, settings: &mut Settings, opening: Openi
 /// What is notified of appends to a file without a commit log. At the gate.
 pub(super) fn wake_of(sqlite: &SqliteStore) -> Wake {
     match sqlite.place() {
-        Some(place) if sqlite.is_writable() && mapping::is_local(place.path()).unwrap_or(false) => {
-            Wake::shared(place.path()).unwrap_or_else(|error| {
+        Some(place) if mapping::is_local(place.path()).unwrap_or(false) => Wake::shared(place.path())
+            .unwrap_or_else(|error| {
                 call::log(Level::Info, || format!("no file to wake other processes by: {error}"));
                 Wake::alone()
-            })
-        }
+            }),
         _ => Wake::alone(),
     }
 }
@@ -234,7 +236,7 @@ impl LedgerStore {
     /// Takes away what is notified of appends, if nobody else needs it. Nobody else in this process has the
     /// ledger.
     pub(super) fn leave_wake(&self) {
-        let Some(gate) = &self.gate else { return };
+        let Some(gate) = self.gate.as_ref().filter(|_| self.wake.is_shared()) else { return };
         // What stays is in nobody's way.
         let _ = gate.pass(true, || {
             if !gate.locks.is_locked_by_others(PRESENCE..PRESENCE + 1).unwrap_or(true) {

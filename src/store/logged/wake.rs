@@ -49,8 +49,10 @@ impl Wake {
         let path = companion::path_of(ledger, "-wake");
         let found = companion::find(&path, true)?;
         let file = found.map_or_else(|| companion::create(&path, ledger), Ok)?;
-        if file.metadata()?.len() < BYTES as u64 {
-            allocate(&file, BYTES as u64)?;
+        match file.metadata()?.len() {
+            0 => allocate(&file, BYTES as u64)?,
+            len if len < BYTES as u64 => return Err(something_else(&path)),
+            _ => {}
         }
         let map = Mapping::new(file, BYTES, true)?;
         let magic = map.word(0);
@@ -58,7 +60,7 @@ impl Wake {
         if let Err(found) = magic.compare_exchange(0, MAGIC, Ordering::Relaxed, Ordering::Relaxed)
             && found != MAGIC
         {
-            return Err(io::Error::other(format!("\"{}\" is something else", path.display())));
+            return Err(something_else(&path));
         }
         Ok(Wake::Shared(map, path))
     }
@@ -70,6 +72,11 @@ impl Wake {
         }
     }
 
+    /// Whether there is a file.
+    pub fn is_shared(&self) -> bool {
+        matches!(self, Wake::Shared(..))
+    }
+
     /// Takes the file away, when nobody else has it.
     pub fn take_away(&self) {
         if let Wake::Shared(_, path) = self {
@@ -77,4 +84,8 @@ impl Wake {
             let _ = fs::remove_file(path);
         }
     }
+}
+
+fn something_else(path: &Path) -> io::Error {
+    io::Error::other(format!("\"{}\" is something else", path.display()))
 }
