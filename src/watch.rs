@@ -4,7 +4,7 @@
 //! watch and ends when the ledger is closed.
 
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -33,6 +33,8 @@ struct Watched {
     serial: u64,
     ready: Readiness,
     state: Mutex<State>,
+    /// Somebody found the state in use, and did not look.
+    is_stale: AtomicBool,
 }
 
 struct State {
@@ -71,11 +73,12 @@ impl Watch {
             Error::new(Status::LimitExceeded, message)
         })?;
         let state = State { cursor, is_ready: false, has_ended: false };
-        let watched = Arc::new(Watched { serial, ready, state: Mutex::new(state) });
+        let watched =
+            Arc::new(Watched { serial, ready, state: Mutex::new(state), is_stale: AtomicBool::new(false) });
         all.list().push(Arc::clone(&watched));
         let watch = Watch { watched, all: Arc::clone(all) };
         // What comes from here on the thread sees; what is there already is seen here.
-        watch.watched.look(shared, &mut watch.watched.lock());
+        watch.watched.look(shared, watch.watched.lock());
         Ok(watch)
     }
 
@@ -97,7 +100,7 @@ impl Watch {
             state.is_ready = false;
         }
         // What came meanwhile, or was more than the limit.
-        self.watched.look(shared, &mut state);
+        self.watched.look(shared, state);
         Ok(found)
     }
 
@@ -139,11 +142,39 @@ impl Watched {
         }
     }
 
-    /// Makes the descriptor readable if a poll would give something.
-    fn look(&self, shared: &Shared, state: &mut State) {
-        // An error is for whoever polls.
-        if !state.is_ready && state.cursor.has_next(shared).unwrap_or(true) {
-            self.set_ready(state);
+    /// Makes the descriptor readable if a poll would give something, and gives the state back: looks as long
+    /// as others come meanwhile who wanted to.
+    fn look(&self, shared: &Shared, state: MutexGuard<'_, State>) {
+        let mut mine = Some(state);
+        while let Some(mut state) = mine {
+            self.is_stale.swap(false, Ordering::SeqCst);
+            // An error is for whoever polls.
+            if !state.is_ready && state.cursor.has_next(shared).unwrap_or(true) {
+                self.set_ready(&mut state);
+            }
+            drop(state);
+            mine = self.take_if_stale();
+        }
+    }
+
+    /// Looks, unless somebody has the state, who then looks before he leaves.
+    fn look_or_leave_it(&self, shared: &Shared) {
+        self.is_stale.store(true, Ordering::SeqCst);
+        if let Some(state) = self.take_if_stale() {
+            self.look(shared, state);
+        }
+    }
+
+    fn take_if_stale(&self) -> Option<MutexGuard<'_, State>> {
+        // Either whoever set the mark finds the state free, or whoever gave it back finds the mark.
+        fence(Ordering::SeqCst);
+        if !self.is_stale.load(Ordering::SeqCst) {
+            return None;
+        }
+        match self.state.try_lock() {
+            Ok(state) => Some(state),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
         }
     }
 }
@@ -215,12 +246,7 @@ fn run(shared: &Shared, watches: &Watches, stop: &Stop) {
         let call = Call::begin(terms);
         let look = || {
             for watched in watches.list().clone() {
-                match watched.state.try_lock() {
-                    Ok(mut state) => watched.look(shared, &mut state),
-                    Err(TryLockError::Poisoned(poisoned)) => watched.look(shared, &mut poisoned.into_inner()),
-                    // Whoever polls looks himself before he leaves.
-                    Err(TryLockError::WouldBlock) => {}
-                }
+                watched.look_or_leave_it(shared);
             }
             Ok(None::<()>)
         };
