@@ -60,6 +60,7 @@ impl Waiters {
         }
         let deadline = Instant::now().checked_add(most);
         let mut waiter = Waiter::new(self);
+        let mut looked_at = None;
         loop {
             let now = store();
             let signals = now.signals();
@@ -73,9 +74,12 @@ impl Waiters {
             }
             // Each look has time of its own to wait for a lock.
             call::renew();
-            waiter.tell(now)?;
+            let version = waiter.tell(now)?;
             check()?;
-            let found = look()?;
+            // A leader who was woken for nothing need not look at it again.
+            let is_same = version.is_some() && version == looked_at;
+            looked_at = version;
+            let found = if is_same { None } else { look()? };
             let left = deadline.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()));
             if found.is_some() || left.is_zero() {
                 return Ok(found);
@@ -105,17 +109,19 @@ impl<'w> Waiter<'w> {
         self.leads
     }
 
-    /// As leader, lets the others look where something has changed since they were told last.
-    fn tell(&mut self, store: &dyn Store) -> Result<()> {
-        if self.leads {
-            let version = store.refresh()?;
-            let mut told = self.waiters.told.lock().unwrap_or_else(PoisonError::into_inner);
-            if version != *told {
-                *told = version;
-                self.waiters.followers().notify();
-            }
+    /// As leader, lets the others look where something has changed since they were told last. What the
+    /// ledger is like then.
+    fn tell(&mut self, store: &dyn Store) -> Result<Option<Version>> {
+        if !self.leads {
+            return Ok(None);
         }
-        Ok(())
+        let version = store.refresh()?;
+        let mut told = self.waiters.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if version != *told {
+            *told = version;
+            self.waiters.followers().notify();
+        }
+        Ok(Some(version))
     }
 }
 

@@ -2,12 +2,15 @@
 
 mod common;
 
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{Line, Place, Process, config, entry, ids, metric, parameter, wait_until};
+use common::{Line, Place, Process, Random, config, entry, ids, metric, parameter, wait_until};
 use simledger::{Ledger, NO_LIMIT, Query, Status};
 
 /// Longer than any wait takes that is ended by what it waits for.
@@ -397,4 +400,52 @@ fn waiters_come_and_go_while_others_append() {
     }
     done.store(true, Ordering::SeqCst);
     threads.into_iter().for_each(|thread| thread.join().unwrap());
+}
+
+#[test]
+fn what_lies_where_the_file_to_wake_by_would_be_stays_as_it_is() {
+    let place = Place::new();
+    std::fs::write(place.path("ledger.db-wake"), "mine").unwrap();
+    let ledger = place.open(&[("commit", "sqlite")]);
+    ledger.append_json(&entry(1.0, "n")).unwrap();
+    assert_eq!(ids(&ledger.wait_since(0, NO_LIMIT, LONG).unwrap()), [1]);
+    ledger.close().unwrap();
+    assert_eq!(std::fs::read_to_string(place.path("ledger.db-wake")).unwrap(), "mine");
+}
+
+#[test]
+fn a_watch_is_told_of_what_comes_while_it_looks() {
+    let place = Place::new();
+    let parameters = [("PATH", &*place.file("ledger.db")), ("LOOKS", "never")];
+    assert!(Process::start("body_of_a_process_that_watches_while_it_appends", &parameters).end());
+}
+
+#[test]
+#[ignore = "a process of the test above"]
+fn body_of_a_process_that_watches_while_it_appends() {
+    let ledger = Ledger::open_path(&parameter("PATH").expect("a path")).unwrap();
+    // So many that to look through them takes longer than to be woken.
+    for first in (0..100_000).step_by(1000) {
+        let lines: Vec<_> = (first..first + 1000).map(|k| entry(f64::from(k), "other")).collect();
+        ledger.append_many_json(&lines.join("\n")).unwrap();
+    }
+    let mut random = Random::new();
+    for round in 0..40 {
+        let confidence = format!("0.{}", 59 + round);
+        let wanted = entry(f64::from(round), "wanted").replace("0.5", &confidence);
+        let mut query = Query::new();
+        query.other_than_node("other").unwrap().min_confidence(confidence.parse().unwrap()).unwrap();
+        let start = Barrier::new(2);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                start.wait();
+                random.pass_microseconds(5000);
+                ledger.append_json(&wanted).unwrap();
+            });
+            start.wait();
+            let watch = ledger.watch(0, Some(&query)).unwrap();
+            let descriptor = File::from(watch.as_fd().try_clone_to_owned().unwrap());
+            wait_until(|| (&descriptor).read(&mut [0; 8]).is_ok());
+        });
+    }
 }
