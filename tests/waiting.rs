@@ -87,13 +87,24 @@ fn what_cleanup_took_from_a_waiter_is_told_with_what_comes_next() {
 
 #[test]
 fn an_interruption_ends_a_wait_and_a_change_of_mode_does_not() {
+    // Whoever is not told of it sleeps for ever.
+    let mut process = Process::start("body_of_a_process_whose_waits_end", &[("LOOKS", "never")]);
+    assert!(process.end(), "its messages are above");
+}
+
+#[test]
+#[ignore = "a process of the test above"]
+fn body_of_a_process_whose_waits_end() {
     let place = Place::new();
     let ledger = place.open(&[]);
     thread::scope(|scope| {
-        let waiting = scope.spawn(|| ledger.wait_since(0, NO_LIMIT, LONG).unwrap_err().status());
-        wait_until(|| metric(&ledger, "waiting") == 1.0);
+        let wait = || ledger.wait_since(0, NO_LIMIT, LONG).unwrap_err().status();
+        let waiting: Vec<_> = (0..3).map(|_| scope.spawn(wait)).collect();
+        wait_until(|| metric(&ledger, "waiting") == 3.0);
         ledger.interrupt().unwrap();
-        assert_eq!(waiting.join().unwrap(), Status::Interrupted);
+        for waiting in waiting {
+            assert_eq!(waiting.join().unwrap(), Status::Interrupted);
+        }
     });
     let modes = if is_logged(&ledger) { ["sqlite", "log"] } else { ["log", "sqlite"] };
     for (k, mode) in modes.into_iter().enumerate() {
@@ -105,7 +116,11 @@ fn an_interruption_ends_a_wait_and_a_change_of_mode_does_not() {
             assert_eq!(ids(&waiting.join().unwrap()), [k as i64 + 1]);
         });
     }
+    // The thread of the watches ends at the close.
+    let watch = ledger.watch(2, None).unwrap();
+    wait_until(|| metric(&ledger, "waiting") == 1.0);
     ledger.close().unwrap();
+    drop(watch);
     let left: Vec<_> =
         std::fs::read_dir(place.path("")).unwrap().map(|file| file.unwrap().file_name()).collect();
     assert_eq!(left, ["ledger.db"], "whoever leaves last takes his files away");
