@@ -185,7 +185,9 @@ fn a_leader_who_stays_tells_the_others_and_one_who_leaves_makes_place() {
 
 #[test]
 fn a_leader_who_is_woken_for_nothing_does_not_look_again() {
-    loom::model(|| {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(2);
+    model.check(|| {
         let ledger = Arc::new(Ledger::default());
         let waiting = {
             let ledger = Arc::clone(&ledger);
