@@ -1536,7 +1536,7 @@ simledger_status simledger_sql(simledger_ledger *ledger,
  * and the waking, or something else goes wrong with it, those who wait find the entry within a
  * quarter of a second. With `commit = sqlite`, what programs append that know nothing of simledger
  * is found within 50 milliseconds. Handles that cannot write (`read_only`), and all others where no
- * file could be made beside the ledger to wake each other by (`<path>-wake`), look every 5
+ * file could be made beside the ledger to wake each other by (`<path>-wake`), look every 20
  * milliseconds.
  *
  * Any number of threads may wait. A wait holds no connection and no lock, and sleeps.

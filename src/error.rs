@@ -4,6 +4,7 @@
 //! once, at its boundary.
 
 use std::fmt;
+use std::panic::{self, AssertUnwindSafe};
 
 /// The result of a call, with numbers that never change once they are released.
 ///
@@ -271,6 +272,19 @@ impl std::error::Error for Error {}
 pub(crate) fn panic_text(payload: &(dyn std::any::Any + Send)) -> String {
     let text = payload.downcast_ref::<&str>().map(ToString::to_string);
     text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic".to_string())
+}
+
+/// Runs what a thread of the library's own does: a panic in it as the error that it is, for whoever waits
+/// for it.
+pub(crate) fn without_panics<T>(thread: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    // What was in use when it panicked is dropped or begins anew: see `Feeding::is_whole`, `Writer`, `Cursor`.
+    panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| {
+        let text = panic_text(&*payload);
+        // What a payload does when it is dropped is its own affair.
+        std::mem::forget(payload);
+        let message = format!("a panic in {thread}: {text}; this is a defect of simledger");
+        Err(Error::new(Status::Internal, message))
+    })
 }
 
 /// A value for a message: short, on one line, never more than a few dozen characters.

@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::call::{self, Call, Terms};
 use crate::cursor::Cursor;
 use crate::entries::Entries;
-use crate::error::{Error, Result, Status};
+use crate::error::{Error, Result, Status, without_panics};
 use crate::interrupt::Claim;
 use crate::logging;
 use crate::shared::Shared;
@@ -94,14 +94,14 @@ impl Watch {
             return Err(Error::argument("watch", "the watch was made by another ledger"));
         }
         let mut state = self.watched.lock();
-        let found = state.cursor.next(shared, limit, bytes_max)?;
-        if state.is_ready && !state.has_ended {
+        let found = state.cursor.next(shared, limit, bytes_max);
+        if found.is_ok() && state.is_ready && !state.has_ended {
             self.watched.ready.clear();
             state.is_ready = false;
         }
         // What came meanwhile, or was more than the limit.
         self.watched.look(shared, state);
-        Ok(found)
+        found
     }
 
     /// Whether this thread is in a callback of the ledger.
@@ -250,7 +250,8 @@ fn run(shared: &Shared, watches: &Watches, stop: &Stop) {
             }
             Ok(None::<()>)
         };
-        let waited = shared.wait(Duration::MAX, || stop.check(), look);
+        let waited =
+            without_panics("the thread of the watches", || shared.wait(Duration::MAX, || stop.check(), look));
         drop(call);
         if waited.is_err() && !stop.is_stopped() {
             // The ledger cannot be looked at: whoever polls hears why.

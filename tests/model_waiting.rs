@@ -164,7 +164,9 @@ fn wait_and_append(waits: [u64; 2], step_by_step: bool) {
                     first.join().unwrap();
                 }
             }
-            first.map(|first| first.join().unwrap());
+            if let Some(first) = first {
+                first.join().unwrap();
+            }
         })
         .join()
         .unwrap();

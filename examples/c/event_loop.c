@@ -1,5 +1,5 @@
-/* An event loop that hears of entries as of anything else: no thread waits, and nobody polls. Here it
- * is poll() of POSIX; epoll, libuv and asyncio take the same descriptor. */
+/* An event loop that hears of entries as of anything else: no thread waits, and nobody polls. Here
+ * it is poll() of POSIX; epoll, libuv and asyncio take the same descriptor. */
 #include <inttypes.h>
 #include <poll.h>
 #include <pthread.h>
@@ -13,9 +13,8 @@ enum { FINDINGS = 5 };
 static void *find_anomalies(void *ledger) {
     for (int second = 0; second < FINDINGS; second++) {
         simledger_error *error = NULL;
-        if (simledger_append((simledger_ledger *)ledger, second, "node-7",
-                             SIMLEDGER_NUL_TERMINATED, "{\"rate\":910}", SIMLEDGER_NUL_TERMINATED,
-                             0.9, NULL, &error)) {
+        if (simledger_append((simledger_ledger *)ledger, second, "node-7", SIMLEDGER_NUL_TERMINATED,
+                             "{\"rate\":910}", SIMLEDGER_NUL_TERMINATED, 0.9, NULL, &error)) {
             fprintf(stderr, "not appended: %s\n", simledger_error_message(error));
             simledger_error_free(error);
         }

@@ -2,8 +2,8 @@
 #include "child.h"
 #include <poll.h>
 #include <pthread.h>
-#include <time.h>
 #include <sys/stat.h>
+#include <time.h>
 #ifdef __linux__
 #include <linux/capability.h>
 #include <sys/syscall.h>

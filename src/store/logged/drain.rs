@@ -5,7 +5,6 @@
 //! same time waits for SQLite's lock, which no dead process keeps, and then finds that nothing is left,
 //! since how far the file is moves in the same transaction.
 
-use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle, Thread};
@@ -14,7 +13,7 @@ use std::time::{Duration, Instant};
 use super::{LedgerStore, Logged};
 use crate::call::{self, Call, Terms};
 use crate::commit_log::{CommitLog, Found, Record, Scratch};
-use crate::error::{Error, Result, Status, panic_text};
+use crate::error::{Error, Result, Status, without_panics};
 use crate::hooks;
 use crate::interrupt::Claim;
 use crate::logging::Level;
@@ -135,7 +134,7 @@ fn run(logged: &Logged) {
             if log.was_left_straight() {
                 let call = Call::begin(terms);
                 // Otherwise whoever appends next does it.
-                let _ = without_panics(|| logged.mend_if_left(log));
+                let _ = without_panics("the drain", || logged.mend_if_left(log));
                 drop(call);
             }
             log.set_folding(false);
@@ -163,7 +162,7 @@ fn run(logged: &Logged) {
             log.set_folding(true);
         }
         let call = Call::begin(terms);
-        let folded = without_panics(|| logged.fold());
+        let folded = without_panics("the drain", || logged.fold());
         let mut ended = call.end();
         let was_failing = logged.trouble.lock().unwrap_or_else(PoisonError::into_inner).take().is_some();
         match folded {
@@ -189,18 +188,6 @@ fn run(logged: &Logged) {
             }
         }
     }
-}
-
-/// A panic as the error that it is, so that whoever waits for the drain hears of it.
-fn without_panics<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
-    // What was in use when it panicked is dropped or begins anew: see `Feeding::is_whole`, `Writer`.
-    panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| {
-        let text = panic_text(&*payload);
-        // What a payload does when it is dropped is its own affair.
-        std::mem::forget(payload);
-        let message = format!("a panic in the drain: {text}; this is a defect of simledger");
-        Err(Error::new(Status::Internal, message))
-    })
 }
 
 /// Lets some entries come together, unless there are many already.
