@@ -220,7 +220,7 @@ fn producers_and_consumers_see_all_of_one_another() {
     const PROCESSES: usize = 2;
     let place = Place::new();
     let ledger = place.open(&[("timeout", "100")]);
-    let each = number("LEDGER_WAIT_ENTRIES", if is_logged(&ledger) { 300_000 } else { 20_000 });
+    let each = number("LEDGER_WAIT_ENTRIES", if is_logged(&ledger) { 340_000 } else { 20_000 });
     let total = (each * (PROCESSES + 1)) as i64;
     let mut processes: Vec<Process> = (0..PROCESSES)
         .map(|process| {
@@ -369,7 +369,7 @@ fn a_reader_that_is_asked_right_after_an_append_elsewhere_sees_it() {
     let place = Place::new();
     // A small ring, so that it is wrapped and drained all the time.
     let ledger = place.open(&[("log_bytes", "65536")]);
-    let rounds = number("LEDGER_FRESHNESS_ROUNDS", if is_logged(&ledger) { 100_000 } else { 20_000 });
+    let rounds = number("LEDGER_FRESHNESS_ROUNDS", 100_000);
     let parameters = [("PATH", &*place.file("ledger.db"))];
     let mut process = Process::start("body_of_a_process_that_appends_when_told", &parameters);
     for id in 1..=rounds as i64 {
