@@ -198,6 +198,11 @@ pub(crate) fn renew() {
 
 /// Runs `work`, which waits for nothing: what is not to be had at once is BUSY.
 pub(crate) fn at_once<T>(work: impl FnOnce() -> T) -> T {
+    within(Duration::ZERO, work)
+}
+
+/// Runs `work`, whose waiting may take so long, whatever is left of the time budget.
+pub(crate) fn within<T>(time: Duration, work: impl FnOnce() -> T) -> T {
     struct PutBack(Option<Instant>);
     impl Drop for PutBack {
         fn drop(&mut self) {
@@ -206,8 +211,13 @@ pub(crate) fn at_once<T>(work: impl FnOnce() -> T) -> T {
     }
     let current = CURRENT.get();
     let _put_back = PutBack(current.deadline);
-    CURRENT.set(Circumstances { deadline: Some(Instant::now()), ..current });
+    CURRENT.set(Circumstances { deadline: Some(Instant::now() + time), ..current });
     work()
+}
+
+/// The call, which works in steps, has got on: for what follows it has the whole of its time again.
+pub(crate) fn got_on() {
+    CURRENT.set(Circumstances { deadline: None, full_waits: 0, out_of_tries: false, ..CURRENT.get() });
 }
 
 /// From now on the call may take this long in all, also where it works and does not wait.

@@ -4,7 +4,7 @@ mod common;
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::*;
 use simledger::*;
@@ -437,4 +437,148 @@ fn what_the_background_has_to_say_comes_with_the_next_call() {
         lines.extend(ledger.next_log_line().unwrap().map(|(_, line)| line));
     }
     ledger.set_option("retention_seconds", "0").unwrap();
+}
+
+/// Entries that a cleanup is to leave begin with this id.
+const KEPT_FROM: i64 = 6001;
+
+/// Appends so many entries, and polls from the beginning until all that `total` says was seen: in pages,
+/// so that a cleanup gets ahead of it.
+fn append_and_poll(ledger: &Ledger, who: &str, entries: i64, total: &dyn Fn() -> i64) {
+    let (mut position, mut appended, mut kept) = (0, 0, 0);
+    let begun = Instant::now();
+    while total() != position {
+        assert!(begun.elapsed() < Duration::from_secs(100), "{who} does not come to an end: {position}");
+        if appended < entries {
+            appended += 1;
+            ledger.append_json(&entry(1e6 + appended as f64, who)).unwrap();
+        }
+        let page = ledger.poll_since(position, 20).unwrap();
+        assert!(page.gap_before() < KEPT_FROM, "{}", page.gap_before());
+        for id in ids(&page) {
+            // What is not there is what the result says is gone.
+            assert!(id == position + 1 || (id > position && id - 1 <= page.gap_before()), "{position} {id}");
+            position = id;
+            kept += i64::from(id >= KEPT_FROM);
+        }
+        assert!(page.position() == position || page.position() <= page.gap_before(), "{position}");
+        position = page.position();
+    }
+    assert_eq!(kept, position - KEPT_FROM + 1, "each that was left was seen once");
+}
+
+#[test]
+#[ignore = "a process of a_cleanup_beside_others_takes_what_it_says_and_hides_nothing"]
+fn beside_a_cleanup() {
+    let Some(path) = parameter("LEDGER") else { return };
+    let ledger = Ledger::open_path(&path).unwrap();
+    let mut line = Line::to_the_test();
+    line.say("ready");
+    line.hear().unwrap();
+    let total = AtomicI64::new(i64::MAX);
+    std::thread::scope(|scope| {
+        scope.spawn(|| total.store(line.hear().unwrap().parse().unwrap(), Ordering::Release));
+        append_and_poll(&ledger, "process", 300, &|| total.load(Ordering::Acquire));
+    });
+    ledger.close().unwrap();
+}
+
+#[test]
+fn a_cleanup_beside_others_takes_what_it_says_and_hides_nothing() {
+    for journal in JOURNALS {
+        let place = Place::new();
+        let ledger = place.open(&[("journal_mode", journal), ("timeout", "60")]);
+        fill(&ledger, 0, 8000);
+        let mut process = Process::start("beside_a_cleanup", &[("LEDGER", &place.file("ledger.db"))]);
+        assert_eq!(process.line.hear().unwrap(), "ready");
+        process.line.say("go");
+        let total = 8000 + 3 * 300;
+        std::thread::scope(|scope| {
+            for who in ["one", "other"] {
+                let ledger = &ledger;
+                scope.spawn(move || append_and_poll(ledger, who, 300, &|| total));
+            }
+            assert_eq!(ledger.cleanup_before_id(KEPT_FROM).unwrap(), KEPT_FROM - 1, "{journal}");
+            ledger.vacuum(Vacuum::Incremental).unwrap();
+        });
+        process.line.say(&total.to_string());
+        assert!(process.end(), "{journal}: the process saw something else");
+        assert_eq!(ids(&ledger.read_all().unwrap()), (KEPT_FROM..=total).collect::<Vec<_>>());
+        assert_eq!(ledger.poll_since(0, 1).unwrap().gap_before(), KEPT_FROM - 1);
+        ledger.vacuum(Vacuum::Incremental).unwrap();
+        ledger.checkpoint().unwrap();
+        let free = ledger.sql("PRAGMA freelist_count", None, 1).unwrap();
+        assert!(free.contains("[[0]]"), "{journal}: all that it took is given back: {free}");
+        assert_eq!(ledger.integrity_check(NO_LIMIT, None).unwrap(), [""; 0]);
+    }
+}
+
+#[test]
+fn a_cleanup_that_is_interrupted_says_what_it_did_and_the_next_does_the_rest() {
+    let place = Place::new();
+    let ledger = place.open(&[]);
+    fill(&ledger, 0, 30_000);
+    let left = std::thread::scope(|scope| {
+        let cleaning = scope.spawn(|| ledger.cleanup_before_id(29_001));
+        wait_until(|| ledger.first_id().unwrap() > 1);
+        ledger.interrupt().unwrap();
+        let error = cleaning.join().unwrap().unwrap_err();
+        assert_eq!(error.status(), Status::Interrupted, "{error}");
+        assert!((1..29_000).contains(&error.work_done()), "{}", error.work_done());
+        assert_eq!(ledger.first_id().unwrap(), error.work_done() + 1);
+        assert_eq!(ledger.poll_since(0, 1).unwrap().gap_before(), error.work_done());
+        assert_eq!(ledger.count().unwrap(), 30_000 - error.work_done());
+        29_000 - error.work_done()
+    });
+    assert_eq!(ledger.cleanup_before_id(29_001).unwrap(), left);
+    assert_eq!((ledger.first_id().unwrap(), ledger.count().unwrap()), (29_001, 1000));
+}
+
+/// What a cleanup waits for is bounded; how long it works is not.
+#[test]
+fn a_cleanup_may_take_longer_than_a_call_may_wait() {
+    let place = Place::new();
+    let ledger = place.open(&[("commit", "sqlite"), ("timeout", "0.2")]);
+    fill(&ledger, 0, 20_000);
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for who in 0..2 {
+            let (ledger, done) = (&ledger, &done);
+            scope.spawn(move || {
+                for time in 0.. {
+                    if done.load(Ordering::Acquire) {
+                        break;
+                    }
+                    ledger.append_json(&entry(f64::from(time) + 1e6, &format!("w{who}"))).unwrap();
+                }
+            });
+        }
+        let deleted = ledger.cleanup_before_id(20_001);
+        done.store(true, Ordering::Release);
+        assert_eq!(deleted.unwrap(), 20_000);
+    });
+}
+
+/// A WAL that many append to without a pause begins anew again and again, whoever folds it in.
+#[test]
+fn appends_without_a_pause_leave_a_wal_that_does_not_grow_without_bounds() {
+    let place = Place::new();
+    let ledger = place.open(&[("commit", "sqlite")]);
+    let largest = (0..50).map(|round| {
+        // Some 700 pages each.
+        for entry in 0..100 {
+            let time = f64::from(round * 100 + entry);
+            let text = "x".repeat(9000);
+            let json = format!(
+                r#"{{"timestamp":{time},"node_id":"n","features":{{"text":"{text}"}},"confidence":0.5}}"#
+            );
+            ledger.append_json(&json).unwrap();
+        }
+        size(&place, "ledger.db-wal")
+    });
+    let largest = largest.max().unwrap();
+    assert!(largest < 80 << 20, "{largest}: the pages that were written are 140 MB");
+    assert_eq!(ledger.count().unwrap(), 5000);
+    ledger.close().unwrap();
+    assert_eq!(size(&place, "ledger.db-wal"), 0);
 }

@@ -33,7 +33,7 @@ use crate::error::{Error, Result};
 use crate::gate::Locked;
 use crate::hooks;
 use crate::logging::Notices;
-use crate::query::Read;
+use crate::query::{Overflow, Read};
 use crate::tail::Tail;
 
 /// A ledger file, perhaps with a commit log before it.
@@ -137,7 +137,10 @@ impl Store for LedgerStore {
     }
 
     fn read(&self, read: &Read<'_>) -> Result<Stored> {
-        self.sqlite.read(read)
+        match &self.logged {
+            None if read.overflow == Overflow::Stop => self.sqlite.poll(read),
+            _ => self.sqlite.read(read),
+        }
     }
 
     fn plan(&self, read: &Read<'_>) -> Result<String> {
@@ -190,7 +193,7 @@ impl Store for LedgerStore {
     }
 
     fn vacuum(&self, how: Vacuum) -> Result<i64> {
-        self.flushed()?.vacuum(how)
+        self.flushed()?.vacuum(how, self.logged.is_some())
     }
 
     fn integrity_check(

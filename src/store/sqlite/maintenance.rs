@@ -14,9 +14,6 @@ use crate::call;
 use crate::error::{Error, Result, Status};
 use crate::store::ProgressFunction;
 
-/// Pages that are given back in one transaction.
-const VACUUM_STEP_PAGES: i64 = 1000;
-
 /// Folds the whole WAL into the file, and empties it.
 pub(super) fn checkpoint(connection: &Connection) -> Result<()> {
     let folded = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
@@ -59,8 +56,8 @@ pub(super) fn vacuum(connection: &Connection) -> Result<i64> {
     freed_since(connection, before)
 }
 
-/// Gives some free pages back to the file system; how many bytes, and whether there are more.
-pub(super) fn vacuum_step(connection: &Connection) -> Result<(i64, bool)> {
+/// Gives so many free pages back to the file system; how many bytes, and whether there are more.
+pub(super) fn vacuum_step(connection: &Connection, pages: i64) -> Result<(i64, bool)> {
     /// What `PRAGMA auto_vacuum` says.
     const INCREMENTAL: i64 = 2;
     if number(connection, "auto_vacuum")? != INCREMENTAL {
@@ -69,7 +66,7 @@ pub(super) fn vacuum_step(connection: &Connection) -> Result<(i64, bool)> {
         return Err(Error::new(Status::Unsupported, message));
     }
     let before = number(connection, "page_count")?;
-    execute(connection, &format!("PRAGMA incremental_vacuum({VACUUM_STEP_PAGES})"))?;
+    execute(connection, &format!("PRAGMA incremental_vacuum({pages})"))?;
     Ok((freed_since(connection, before)?, number(connection, "freelist_count")? > 0))
 }
 

@@ -1,9 +1,11 @@
 //! The ledger in one SQLite file: a transaction for each append, in WAL mode by default.
 
+mod checkpoints;
 mod connection;
 mod fault;
 mod folding;
 mod maintenance;
+mod pace;
 mod place;
 mod pool;
 mod readers;
@@ -14,8 +16,9 @@ mod sql;
 mod writer;
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags};
 
@@ -32,6 +35,7 @@ use crate::call;
 use crate::chunk::Entry;
 use crate::commit_log::Identity;
 use crate::config::{Scope, Settings};
+use crate::entries::Entries;
 use crate::error::{Error, Result, Status};
 use crate::gate::{Gate, Locked, Passage};
 use crate::logging::Level;
@@ -50,11 +54,35 @@ pub(crate) struct SqliteStore {
     readers: Readers,
     /// Never writes, so that SQLite tells it of every commit by anybody else.
     witness: Locked<Connection>,
+    end: End,
     /// `None` where the file was opened for reading only.
     writer: Option<Writer>,
     /// In memory, SQLite's connections refuse each other at once instead of waiting in turn.
     turns: Option<Turns>,
     metrics: Arc<Metrics>,
+}
+
+/// Where the entries ended when somebody looked last: who asks for those behind need not look again
+/// while the witness knows of no commit.
+#[derive(Default)]
+struct End {
+    /// The version taken before that look, and the last id that it found.
+    seen: Mutex<Option<(i64, i64)>>,
+    /// The last id once more, to be looked at first.
+    through: AtomicI64,
+}
+
+impl End {
+    /// Whether nothing is behind this id, if the file has this version.
+    fn is_before(&self, id: i64, version: i64) -> bool {
+        let seen = *self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.is_some_and(|(known, through)| known == version && through <= id)
+    }
+
+    fn put(&self, version: i64, through: i64) {
+        self.through.store(through, Ordering::Relaxed);
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some((version, through));
+    }
 }
 
 /// Makes the file at `path` if there is none. Nothing is written to it yet.
@@ -153,7 +181,16 @@ impl SqliteStore {
             Arc::clone(&metrics),
             kind == schema::Kind::Ours,
         );
-        Ok(SqliteStore { place, own_locks, readers, witness: Locked::new(witness), writer, turns, metrics })
+        Ok(SqliteStore {
+            place,
+            own_locks,
+            readers,
+            witness: Locked::new(witness),
+            end: End::default(),
+            writer,
+            turns,
+            metrics,
+        })
     }
 
     fn writer(&self) -> Result<&Writer> {
@@ -267,22 +304,46 @@ impl SqliteStore {
 impl SqliteStore {
     /// The version of the file now. It covers every transaction committed before, in any process.
     pub fn version(&self) -> Result<Version> {
+        let version = self.data_version()?;
+        // Never one that the commit log has, whose numbers are not negative.
+        Ok(Version { any: (!version, -1), removed: !version })
+    }
+
+    fn data_version(&self) -> Result<i64> {
         // "The integer values returned by two invocations of "PRAGMA data_version" from the same
         // connection will be different if changes were committed to the database by any other
         // connection in the interim." (https://sqlite.org/pragma.html#pragma_data_version)
-        let version: i64 = self.witnessing(|witness| {
+        self.witnessing(|witness| {
             witness
                 .prepare_cached("PRAGMA data_version")
                 .and_then(|mut statement| statement.query_row([], |row| row.get(0)))
                 .map_err(|error| translate(&error))
-        })?;
-        // Never one that the commit log has, whose numbers are not negative.
-        Ok(Version { any: (!version, -1), removed: !version })
+        })
     }
 
     /// Writes all of the batch or nothing.
     pub fn append(&self, batch: &Batch<'_>) -> Result<Appended> {
         self.writer()?.append(batch, &self.metrics)
+    }
+
+    /// The entries that a poll asks for, where all that there are are in the file: without looking for them
+    /// while nothing was committed since somebody found none.
+    pub fn poll(&self, read: &Read<'_>) -> Result<Stored> {
+        if read.since < self.end.through.load(Ordering::Relaxed) {
+            return self.read(read);
+        }
+        // In this order: what is committed after the version was taken makes it another one. Where the
+        // witness is busy, or a lock in its way, each looks for himself.
+        let version = call::at_once(|| self.data_version()).ok();
+        if version.is_some_and(|version| self.end.is_before(read.since, version)) {
+            let entries = Entries::new(Vec::new(), read.since, 0);
+            return Ok(Stored { entries, through: read.since, complete: true });
+        }
+        let stored = self.read(read)?;
+        if let Some(version) = version {
+            self.end.put(version, stored.through);
+        }
+        Ok(stored)
     }
 
     /// The entries that a query asks for.
@@ -317,7 +378,7 @@ impl SqliteStore {
 
     /// Folds the WAL into the file.
     pub fn checkpoint(&self) -> Result<()> {
-        self.writer()?.alone(&self.metrics, maintenance::checkpoint)
+        self.writer()?.checkpoint(&self.metrics)
     }
 
     /// Builds the indexes anew.
@@ -330,24 +391,31 @@ impl SqliteStore {
         self.writer()?.alone(&self.metrics, maintenance::optimize)
     }
 
-    /// Gives space back; how many bytes.
-    pub fn vacuum(&self, how: Vacuum) -> Result<i64> {
+    /// Gives space back; how many bytes. `logged`: whether entries come by the commit log.
+    pub fn vacuum(&self, how: Vacuum, logged: bool) -> Result<i64> {
         let writer = self.writer()?;
         let mut freed = 0;
         match how {
             Vacuum::Full => freed = writer.alone(&self.metrics, maintenance::vacuum)?,
-            Vacuum::Incremental => loop {
-                // Others write between two steps.
-                let (bytes, more) = writer.alone(&self.metrics, maintenance::vacuum_step)?;
-                freed += bytes;
-                if !more {
-                    break;
+            Vacuum::Incremental => {
+                let mut pace = writer.pace(logged);
+                loop {
+                    let mut began = None;
+                    let (bytes, more) = writer.transaction(&self.metrics, |connection| {
+                        began = Some(Instant::now());
+                        maintenance::vacuum_step(connection, pace.amount())
+                    })?;
+                    freed += bytes;
+                    if !more {
+                        break;
+                    }
+                    pace.rest(began.map_or(Duration::ZERO, |began| began.elapsed()))?;
                 }
-            },
+            }
         }
         // In WAL mode the file only shrinks when the WAL is folded in. Where a reader keeps it in use,
         // that happens later: nobody is to wait for that.
-        match call::at_once(|| writer.alone(&self.metrics, maintenance::checkpoint)) {
+        match call::at_once(|| writer.checkpoint(&self.metrics)) {
             Err(error) if error.status() != Status::Busy => Err(error),
             _ => Ok(freed),
         }

@@ -2,16 +2,18 @@
 //! stands between processes.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::checkpoints::{self, Checkpoints};
 use super::connection::{Role, Source};
 use super::fault::{is_duplicate, is_transient, translate};
 use super::folding::Folding;
+use super::pace::Pace;
 use super::place::Place;
-use super::{Turns, no_turn, rows, schema};
+use super::{Turns, maintenance, no_turn, rows, schema};
 use crate::call;
 use crate::entry::NewEntry;
 use crate::error::{Error, Result, Status};
@@ -22,14 +24,12 @@ use crate::metrics::{Metrics, Operation};
 use crate::store::{Appended, Batch, Cutoff, OnDuplicate};
 use crate::utc;
 
-/// Most entries that cleanup deletes in one transaction, so that appends get their turn.
-const CLEANUP_STEP: i64 = 1000;
-
 /// The one connection that writes.
 pub(super) struct Writer {
     source: Source,
     /// `None` after a panic or a transaction that would not end: the next call opens a new one.
     connection: Locked<Option<Connection>>,
+    checkpoints: Checkpoints,
     place: Option<Arc<Place>>,
     journal_mode: String,
     turns: Option<Turns>,
@@ -43,7 +43,9 @@ impl Writer {
         journal_mode: String,
         turns: Option<Turns>,
     ) -> Writer {
-        Writer { source, connection: Locked::new(Some(connection)), place, journal_mode, turns }
+        checkpoints::watch(&connection);
+        let checkpoints = Checkpoints::new(source.clone(), place.clone());
+        Writer { source, connection: Locked::new(Some(connection)), checkpoints, place, journal_mode, turns }
     }
 
     /// Writes all of the batch or nothing.
@@ -98,32 +100,44 @@ impl Writer {
         logged: bool,
         removing: &dyn Fn(i64),
     ) -> Result<i64> {
-        let mut fixed = None;
-        let mut deleted = 0;
+        let (mut fixed, mut pace, mut deleted) = (None, self.pace(logged), 0);
         loop {
+            let mut began = None;
             let step = self.transaction(metrics, |connection| {
+                began = Some(Instant::now());
                 check_way(connection, logged)?;
                 // The clock is read once, however many steps there are.
                 let cutoff = match fixed {
                     Some(cutoff) => cutoff,
                     None => *fixed.insert(Deletion::of(cutoff, connection)?),
                 };
-                cutoff.step(connection, removing)
+                cutoff.step(connection, pace.amount(), removing)
             });
-            match step {
-                Ok(count) => {
-                    deleted += count;
-                    if count < CLEANUP_STEP {
-                        return Ok(deleted);
-                    }
-                }
-                Err(error) => return Err(error.with_work_done(deleted)),
+            let count = step.map_err(|error| error.with_work_done(deleted))?;
+            deleted += count;
+            if count < pace.amount() {
+                return Ok(deleted);
             }
+            let rested = pace.rest(began.map_or(Duration::ZERO, |began| began.elapsed()));
+            rested.map_err(|error| error.with_work_done(deleted))?;
         }
+    }
+
+    /// Folds the whole WAL into the file, and empties it.
+    pub fn checkpoint(&self, metrics: &Metrics) -> Result<()> {
+        let _held = self.checkpoints.hold();
+        self.alone(metrics, maintenance::checkpoint)
+    }
+
+    /// The pace of long work. `logged`: whether entries come by the commit log.
+    pub fn pace(&self, logged: bool) -> Pace {
+        let is_wal = self.journal_mode == "WAL" || self.source.in_memory;
+        Pace::new(logged, !is_wal || ["FULL", "EXTRA"].contains(&&*self.source.synchronous))
     }
 
     /// Closes the connection.
     pub fn close(self) -> Result<()> {
+        drop(self.checkpoints);
         match self.connection.into_inner() {
             None => Ok(()),
             Some(connection) => {
@@ -145,6 +159,7 @@ impl Writer {
             place.look()?;
         }
         let connection = self.source.open(Role::Writer).map_err(|error| translate(&error))?;
+        checkpoints::watch(&connection);
         if !self.source.in_memory {
             // WAL is known from the file, the other modes by each connection.
             connection
@@ -176,7 +191,10 @@ impl Writer {
                 let set = connection.execute_batch("PRAGMA synchronous = FULL");
                 set.map_err(|error| translate(&error))?;
             }
-            attempt(connection, &mut work)
+            let done = attempt(connection, &mut work);
+            // Nobody waits for those who store what the log has.
+            checkpoints::inline(connection);
+            done
         })
     }
 
@@ -214,6 +232,7 @@ impl Writer {
         };
         let result = work(&connection);
         if connection.is_autocommit() {
+            self.checkpoints.committed(&connection);
             *place = Some(connection);
         }
         result
@@ -257,8 +276,9 @@ fn attempt<T>(connection: &Connection, work: &mut impl FnMut(&Connection) -> Res
 /// Ends a transaction that is not to be, also one that was interrupted when it had just begun.
 pub(super) fn roll_back(connection: &Connection) {
     if !connection.is_autocommit() {
+        let run = || connection.prepare_cached("ROLLBACK").and_then(|mut statement| statement.execute([]));
         // SQLite may roll back by itself; then this fails, and is not needed.
-        let _ = call::shielded(|| connection.execute_batch("ROLLBACK"));
+        let _ = call::shielded(run);
     }
 }
 
@@ -413,9 +433,9 @@ impl Deletion {
         })
     }
 
-    /// Raises the retention mark and deletes the rows, at most a step's worth; how many.
-    fn step(self, connection: &Connection, removing: &dyn Fn(i64)) -> Result<i64> {
-        self.delete(connection, removing).map_err(|error| translate(&error))?.ok_or_else(|| {
+    /// Raises the retention mark and deletes the rows, at most so many; how many.
+    fn step(self, connection: &Connection, most: i64, removing: &dyn Fn(i64)) -> Result<i64> {
+        self.delete(connection, most, removing).map_err(|error| translate(&error))?.ok_or_else(|| {
             let message =
                 "deleting the entries would change other rows, by a foreign key that another program added";
             Error::new(Status::Corrupt, message)
@@ -423,7 +443,12 @@ impl Deletion {
     }
 
     /// `None` where more changed than was asked for.
-    fn delete(self, connection: &Connection, removing: &dyn Fn(i64)) -> rusqlite::Result<Option<i64>> {
+    fn delete(
+        self,
+        connection: &Connection,
+        most: i64,
+        removing: &dyn Fn(i64),
+    ) -> rusqlite::Result<Option<i64>> {
         let (select, bound, cutoff) = match self {
             Deletion::BeforeTimestamp(timestamp) => (
                 "SELECT id FROM ledger WHERE timestamp < ?1 ORDER BY timestamp LIMIT ?2",
@@ -436,7 +461,7 @@ impl Deletion {
         };
         let ids = connection
             .prepare_cached(select)?
-            .query_map(params![bound, CLEANUP_STEP], |row| row.get::<_, i64>(0))?
+            .query_map(params![bound, most], |row| row.get::<_, i64>(0))?
             .collect::<rusqlite::Result<Vec<i64>>>()?;
         let Some(largest) = ids.iter().max() else {
             return Ok(Some(0));

@@ -49,6 +49,14 @@ impl FileLocks {
         Ok(c_int::from(found.l_type) != libc::F_UNLCK)
     }
 
+    /// Brings what was written to the file to the medium.
+    pub fn sync(&self) -> io::Result<()> {
+        if self.epoch != fork::epoch() {
+            return Err(io::Error::from_raw_os_error(libc::EBADF));
+        }
+        system::sync(self.descriptor)
+    }
+
     fn try_lock(&self, kind: c_int, byte: u64) -> io::Result<bool> {
         match self.carry_out(libc::F_SETLK, kind, byte..byte + 1) {
             Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EACCES)) => Ok(false),

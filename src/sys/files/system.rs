@@ -68,6 +68,12 @@ pub(super) fn close(descriptor: c_int) -> io::Result<c_int> {
     checked(unsafe { libc::close(descriptor) })
 }
 
+/// Brings what was written to a file to the medium, and its size with it.
+pub(super) fn sync(descriptor: c_int) -> io::Result<()> {
+    // SAFETY: a descriptor and nothing else.
+    checked(unsafe { libc::fdatasync(descriptor) }).map(drop)
+}
+
 /// Puts a copy of a descriptor in the place of another.
 pub(super) fn put_over(descriptor: c_int, replaced: c_int) -> io::Result<c_int> {
     // SAFETY: whoever gives up the one that is replaced has the right to.
