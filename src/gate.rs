@@ -53,15 +53,20 @@ pub(crate) struct Passage<'a>(&'a Gate);
 impl Gate {
     /// Passes together with others who share. `None` if the time budget of the call ends first.
     pub fn share(&self) -> Option<Passage<'_>> {
-        self.enter(false)
+        self.enter(false, &|| false)
     }
 
     /// Passes alone.
     pub fn pass(&self) -> Option<Passage<'_>> {
-        self.enter(true)
+        self.enter(true, &|| false)
     }
 
-    fn enter(&self, exclusive: bool) -> Option<Passage<'_>> {
+    /// The same; `None` also as soon as it is needless. Who makes it so unparks those who wait.
+    fn pass_unless(&self, is_needless: &dyn Fn() -> bool) -> Option<Passage<'_>> {
+        self.enter(true, is_needless)
+    }
+
+    fn enter(&self, exclusive: bool, is_needless: &dyn Fn() -> bool) -> Option<Passage<'_>> {
         let mut state = self.state();
         let may_pass = state.queue.front().is_none_or(|first| first.since.elapsed() < PATIENCE);
         if may_pass && state.inside.admits(exclusive) {
@@ -76,7 +81,7 @@ impl Gate {
             let left = call::remaining();
             let is_first = state.queue.front().is_some_and(|first| first.ticket == ticket);
             let admitted = is_first && state.inside.admits(exclusive);
-            if admitted || left.is_zero() {
+            if admitted || left.is_zero() || is_needless() {
                 state.queue.retain(|waiter| waiter.ticket != ticket);
                 if admitted {
                     state.inside.add(exclusive);
@@ -154,7 +159,17 @@ impl<T> Locked<T> {
 
     /// Works on the value. `None` if the time budget of the call ends before it is free.
     pub fn with<R>(&self, work: impl FnOnce(&mut T) -> R) -> Option<R> {
-        let _passage = self.gate.pass()?;
+        self.with_unless(&|| false, work)
+    }
+
+    /// The same; `None` also if it has become needless while waiting. Who makes it so unparks those who
+    /// wait.
+    pub fn with_unless<R>(
+        &self,
+        is_needless: &dyn Fn() -> bool,
+        work: impl FnOnce(&mut T) -> R,
+    ) -> Option<R> {
+        let _passage = self.gate.pass_unless(is_needless)?;
         // Free, but for the moment in which the last one leaves. Who panicked in here left what
         // the owner of the value must be able to take.
         let mut value = self.value.lock().unwrap_or_else(PoisonError::into_inner);

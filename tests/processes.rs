@@ -666,3 +666,45 @@ fn a_full_pool_opens_no_further_connection() {
     assert_eq!(at_once.count().unwrap(), 1);
     assert_eq!(metric(&at_once, "connections_open"), READERS as f64, "they are kept for the next");
 }
+
+/// Appends that wait go together into a transaction; each has its own answer all the same.
+#[test]
+fn of_equal_entries_one_is_added_and_the_others_hear_which() {
+    const THREADS: usize = 8;
+    for (on_duplicate, refuses) in [("refuse", true), ("ignore", false)] {
+        let place = Place::new();
+        let ledger = place.open(&[("commit", "sqlite"), ("on_duplicate", on_duplicate), ("timeout", "60")]);
+        let append = |thread: usize| -> Vec<i64> {
+            // Each in an order of its own, so that all of them meet.
+            let order = (0..300).map(|index| (index * (2 * thread + 1) + 37 * thread) % 300);
+            let mut ids = vec![0; 300];
+            for time in order.filter(|time| time % 3 != 0 || thread == 0) {
+                ids[time] = match ledger.append_json(&written(7, time)) {
+                    Ok(id) => id,
+                    Err(error) => {
+                        assert!(refuses && error.status() == Status::Duplicate, "{error}");
+                        error.entry_id()
+                    }
+                };
+            }
+            ids
+        };
+        let answers: Vec<Vec<i64>> = thread::scope(|scope| {
+            let threads: Vec<_> = (0..THREADS)
+                .map(|thread| {
+                    let append = &append;
+                    scope.spawn(move || append(thread))
+                })
+                .collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        let all = ledger.read_all().unwrap();
+        assert_eq!(ids(&all), (1..=300).collect::<Vec<_>>());
+        for entry in all.iter() {
+            let (_, time) = who_wrote(entry);
+            for answer in answers.iter().map(|answer| answer[time]).filter(|answer| *answer != 0) {
+                assert_eq!(answer, entry.id(), "{time}");
+            }
+        }
+    }
+}

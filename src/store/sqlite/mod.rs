@@ -4,6 +4,7 @@ mod checkpoints;
 mod connection;
 mod fault;
 mod folding;
+mod group;
 mod maintenance;
 mod pace;
 mod place;

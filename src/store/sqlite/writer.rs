@@ -11,6 +11,7 @@ use super::checkpoints::{self, Checkpoints};
 use super::connection::{Role, Source};
 use super::fault::{is_duplicate, is_transient, translate};
 use super::folding::Folding;
+use super::group::{Group, Outcome, Together};
 use super::pace::Pace;
 use super::place::Place;
 use super::{Turns, maintenance, no_turn, rows, schema};
@@ -30,6 +31,7 @@ pub(super) struct Writer {
     /// `None` after a panic or a transaction that would not end: the next call opens a new one.
     connection: Locked<Option<Connection>>,
     checkpoints: Checkpoints,
+    group: Group,
     place: Option<Arc<Place>>,
     journal_mode: String,
     turns: Option<Turns>,
@@ -45,7 +47,8 @@ impl Writer {
     ) -> Writer {
         checkpoints::watch(&connection);
         let checkpoints = Checkpoints::new(source.clone(), place.clone());
-        Writer { source, connection: Locked::new(Some(connection)), checkpoints, place, journal_mode, turns }
+        let (connection, group) = (Locked::new(Some(connection)), Group::default());
+        Writer { source, connection, checkpoints, group, place, journal_mode, turns }
     }
 
     /// Writes all of the batch or nothing.
@@ -53,10 +56,57 @@ impl Writer {
         if batch.entries.is_empty() && batch.expected_last_id.is_none() {
             return Ok(Appended::default());
         }
+        if batch.entries.len() == 1 && (!self.connection.is_free() || self.group.has_some()) {
+            if let Some(appended) = self.append_together(batch, metrics) {
+                return appended;
+            }
+        }
         self.transaction(metrics, |connection| {
             check_way(connection, false)?;
             insert(connection, batch)
         })
+    }
+
+    /// The same in one transaction with others who wait as well. `None` if that came to nothing, for a
+    /// reason which whoever tries alone hears of.
+    fn append_together(&self, batch: &Batch<'_>, metrics: &Metrics) -> Option<Result<Appended>> {
+        let request = match self.group.join(batch) {
+            Ok(request) => request,
+            Err(error) => return Some(Err(error)),
+        };
+        let entered = self.enter(metrics, &|| request.outcome().is_some(), |connection| {
+            if request.outcome().is_some() {
+                return Ok(());
+            }
+            let mut together = Together::default();
+            attempt(connection, &mut |connection| {
+                check_way(connection, false)?;
+                // Not before, since the lock of another process may have to be waited for: nobody is to wait
+                // for that longer than his own time.
+                together = self.group.take();
+                together.write(|batch| match insert(connection, batch) {
+                    Err(error) if leaves_nothing(&error) => Ok(Err(error)),
+                    inserted => inserted.map(Ok),
+                })
+            })?;
+            together.committed();
+            Ok(())
+        });
+        let outcome = request.outcome().or_else(|| {
+            // Otherwise somebody has just taken it along.
+            (!self.group.leave(&request)).then(|| request.wait())
+        });
+        match outcome {
+            Some(Outcome::Done(appended)) => Some(appended),
+            Some(Outcome::Alone) => None,
+            None => match entered {
+                // So many came before that it was not taken.
+                Some(Ok(())) => None,
+                // What it failed at before it took any.
+                Some(Err(error)) => Some(Err(error)),
+                None => Some(Err(others_write())),
+            },
+        }
     }
 
     /// The same for a batch that comes by the commit log, but is too large for it.
@@ -200,16 +250,24 @@ impl Writer {
 
     /// Runs `work` on the connection, with nobody of this process beside it.
     pub fn alone<T>(&self, metrics: &Metrics, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        self.enter(metrics, &|| false, work).unwrap_or_else(|| Err(others_write()))
+    }
+
+    /// The same; `None` where there is no time left for it, or it has become needless.
+    fn enter<T>(
+        &self,
+        metrics: &Metrics,
+        is_needless: &dyn Fn() -> bool,
+        work: impl FnOnce(&Connection) -> Result<T>,
+    ) -> Option<Result<T>> {
         let began = (!self.connection.is_free()).then(Instant::now);
-        let result = self.connection.with(|place| {
+        self.connection.with_unless(is_needless, |place| {
             if let Some(began) = began {
                 metrics.waited(Operation::WriterWait, began.elapsed());
             }
             call::check()?;
             self.with_connection(place, metrics, work)
-        });
-        let busy = || Err(call::waited_for("other threads were writing", "append in batches"));
-        result.unwrap_or_else(busy)
+        })
     }
 
     fn with_connection<T>(
@@ -237,6 +295,15 @@ impl Writer {
         }
         result
     }
+}
+
+fn others_write() -> Error {
+    call::waited_for("other threads were writing", "append in batches")
+}
+
+/// Whether an entry was refused, and its transaction goes on as if it had not been there.
+fn leaves_nothing(error: &Error) -> bool {
+    matches!(error.status(), Status::Duplicate | Status::Conflict)
 }
 
 /// An error if the ledger commits in another way by now.
