@@ -683,7 +683,7 @@ fn of_equal_entries_one_is_added_and_the_others_hear_which() {
                     Ok(id) => id,
                     Err(error) => {
                         assert!(refuses && error.status() == Status::Duplicate, "{error}");
-                        error.entry_id()
+                        error.entry_id().expect("the one that is there")
                     }
                 };
             }
