@@ -478,7 +478,7 @@ fn beside_a_cleanup() {
     let total = AtomicI64::new(i64::MAX);
     std::thread::scope(|scope| {
         scope.spawn(|| total.store(line.hear().unwrap().parse().unwrap(), Ordering::Release));
-        append_and_poll(&ledger, "process", 300, &|| total.load(Ordering::Acquire));
+        append_and_poll(&ledger, "process", 100, &|| total.load(Ordering::Acquire));
     });
     ledger.close().unwrap();
 }
@@ -492,11 +492,11 @@ fn a_cleanup_beside_others_takes_what_it_says_and_hides_nothing() {
         let mut process = Process::start("beside_a_cleanup", &[("LEDGER", &place.file("ledger.db"))]);
         assert_eq!(process.line.hear().unwrap(), "ready");
         process.line.say("go");
-        let total = 8000 + 3 * 300;
+        let total = 8000 + 3 * 100;
         std::thread::scope(|scope| {
             for who in ["one", "other"] {
                 let ledger = &ledger;
-                scope.spawn(move || append_and_poll(ledger, who, 300, &|| total));
+                scope.spawn(move || append_and_poll(ledger, who, 100, &|| total));
             }
             assert_eq!(ledger.cleanup_before_id(KEPT_FROM).unwrap(), KEPT_FROM - 1, "{journal}");
             ledger.vacuum(Vacuum::Incremental).unwrap();

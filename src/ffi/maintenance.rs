@@ -36,8 +36,8 @@ pub type simledger_progress_callback = Option<unsafe extern "C" fn(part: f64, us
 ///
 /// The only way entries ever go. Pollers that had not seen them are told
 /// (`simledger_entries_gap_before`), and ids are never used again. Works in transactions of about a
-/// millisecond (of 10 where each is synced, of 50 with `commit = log`, where appends do not wait for
-/// them), and leaves the file to others for as long after each; `timeout` bounds what it waits for one.
+/// millisecond (of 50 with `commit = log`, where appends do not wait for them, and where each is synced
+/// anyway), and then leaves the file to others for some time; `timeout` bounds what it waits for one.
 ///
 /// - `max_age_seconds`: finite and above 0.
 /// - `deleted`: gets how many were deleted; 0 on failure. May be NULL.

@@ -11,12 +11,12 @@ use std::time::Duration;
 use crate::call;
 use crate::error::Result;
 
-/// What a step is to take where appends wait for it, where a transaction takes some syncs anyway, and where
-/// the drain alone waits. In longer ones more of the rows share their pages: a thousand at once cost half
-/// of what they cost in twenties.
+/// What a step is to take where appends wait for it.
 const STEP: Duration = Duration::from_millis(1);
-const STEP_SYNCED: Duration = Duration::from_millis(10);
-const STEP_LOGGED: Duration = Duration::from_millis(50);
+
+/// The same where the drain alone waits, or an append takes syncs of many milliseconds itself. In longer
+/// steps more of the rows share their pages, and their syncs.
+const LONG_STEP: Duration = Duration::from_millis(50);
 
 /// Rows, or pages, of the smallest step, the first, and the largest.
 const LEAST: i64 = 8;
@@ -36,11 +36,7 @@ impl Pace {
     /// `logged`: whether entries come by the commit log. `synced`: whether each transaction waits for the
     /// medium.
     pub fn new(logged: bool, synced: bool) -> Pace {
-        let step = match (logged, synced) {
-            (true, _) => STEP_LOGGED,
-            (_, true) => STEP_SYNCED,
-            _ => STEP,
-        };
+        let step = if logged || synced { LONG_STEP } else { STEP };
         Pace { step, amount: FIRST }
     }
 
