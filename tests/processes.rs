@@ -671,7 +671,7 @@ fn a_full_pool_opens_no_further_connection() {
 #[test]
 fn of_equal_entries_one_is_added_and_the_others_hear_which() {
     const THREADS: usize = 8;
-    for (on_duplicate, refuses) in [("refuse", true), ("ignore", false)] {
+    for (on_duplicate, refuses) in [("error", true), ("ignore", false)] {
         let place = Place::new();
         let ledger = place.open(&[("commit", "sqlite"), ("on_duplicate", on_duplicate), ("timeout", "60")]);
         let append = |thread: usize| -> Vec<i64> {
