@@ -56,10 +56,11 @@ impl Writer {
         if batch.entries.is_empty() && batch.expected_last_id.is_none() {
             return Ok(Appended::default());
         }
-        if batch.entries.len() == 1 && (!self.connection.is_free() || self.group.has_some()) {
-            if let Some(appended) = self.append_together(batch, metrics) {
-                return appended;
-            }
+        if batch.entries.len() == 1
+            && (!self.connection.is_free() || self.group.has_some())
+            && let Some(appended) = self.append_together(batch, metrics)
+        {
+            return appended;
         }
         self.transaction(metrics, |connection| {
             check_way(connection, false)?;
