@@ -190,7 +190,8 @@ pub(crate) fn shielded<T>(work: impl FnOnce() -> T) -> T {
     work()
 }
 
-/// From now on the call has all of its time budget again, and all tries.
+/// From now on the call has all of its time budget again, and all tries: it works in steps, of which each
+/// waits for itself.
 pub(crate) fn renew() {
     let current = CURRENT.get();
     CURRENT.set(Circumstances { deadline: None, out_of_tries: false, full_waits: 0, ..current });
@@ -213,11 +214,6 @@ pub(crate) fn within<T>(time: Duration, work: impl FnOnce() -> T) -> T {
     let _put_back = PutBack(current.deadline);
     CURRENT.set(Circumstances { deadline: Some(Instant::now() + time), ..current });
     work()
-}
-
-/// The call, which works in steps, has got on: for what follows it has the whole of its time again.
-pub(crate) fn got_on() {
-    CURRENT.set(Circumstances { deadline: None, full_waits: 0, out_of_tries: false, ..CURRENT.get() });
 }
 
 /// From now on the call may take this long in all, also where it works and does not wait.

@@ -51,7 +51,7 @@ impl Pace {
         let rest = took.min(REST_MAX);
         // Far too short to be interrupted.
         thread::sleep(rest);
-        call::got_on();
+        call::renew();
         call::check()
     }
 
