@@ -102,7 +102,10 @@ impl Checkpoints {
         }
         let has_grown = pages - state.asked_at >= STEP_PAGES;
         let is_due = self.shared.ready.swap(false, Ordering::AcqRel) && pages >= RESTART_PAGES;
-        if is_due || (has_grown && pages >= PAGES_MAX) {
+        let is_too_long = has_grown && pages >= PAGES_MAX;
+        if is_due || is_too_long {
+            // The thread is at it at this moment, and SQLite would refuse.
+            let _held = is_too_long.then(|| self.hold());
             let restart = || connection.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(()));
             // Who reads may keep it in use; then it is tried again a step later.
             let _ = call::within(RESTART_WAIT, restart);
