@@ -12,7 +12,7 @@ export PATH := $(CURDIR)/build/venv/bin:$(PATH)
 # The same profile and features for all of these: SQLite is compiled once.
 CARGO_TEST := cargo test --release --locked --features test-hooks
 
-.PHONY: help demo test lib header fmt lint doc targets install clean
+.PHONY: help demo test lib header limits fmt lint doc targets install clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -29,6 +29,7 @@ demo: lib ## Run the anomaly detection example in C, with 16 nodes, in both ways
 test: ## Run every test: Rust, C, C++, examples, linking
 	@tools/need cmake
 	@tools/need valgrind || echo "The valgrind tests will be skipped."
+	@tools/need strace || echo "The test of what calls cost at most will be skipped."
 	@tools/need libsqlite3 || echo "The tests beside the system's SQLite will be skipped."
 	@tools/need prometheus_client || echo "The test with Prometheus' own parser will be skipped."
 	LEDGER_TEST_COMMIT=log $(CARGO_TEST)
@@ -44,6 +45,14 @@ lib: ## Build build/lib/libsimledger.so and libsimledger.a
 
 header: ## Write include/simledger.h anew from src/ffi
 	SIMLEDGER_UPDATE_HEADER=1 $(CARGO_TEST) --test header
+
+limits: ## Write anew what calls cost at most: tests/limits/limits.txt
+	@tools/need cmake
+	@tools/need valgrind
+	@tools/need strace
+	cmake -S . -B build -DSIMLEDGER_BUILD_TESTS=ON
+	cmake --build build --target limits_calls
+	cd build && SIMLEDGER_UPDATE_LIMITS=1 ctest --verbose --no-tests=error -R '^limits$$'
 
 fmt: ## Format Rust, C and C++
 	cargo fmt

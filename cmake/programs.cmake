@@ -6,8 +6,9 @@
 #   tests/python/two_sqlites.py          one process with two copies of SQLite
 #   tests/python/mixed_processes.py      processes that are killed and started again
 #   tests/link/                          how the libraries are linked and loaded
+#   tests/limits/                        what a call costs at most, in instructions and system calls
 #
-# Tests are named by kind: c11/<name>, cxx17/<name>, cpp/<name>, example/..., python/..., link/..., and
+# Tests are named by kind: c11/<name>, cxx17/<name>, cpp/<name>, example/..., python/..., link/..., limits, and
 # valgrind/... for the second run of each under valgrind. Each runs in a directory of its own, empty at the
 # start.
 enable_language(CXX)
@@ -155,4 +156,8 @@ if(SIMLEDGER_BUILD_TESTS)
     endif()
 
     include(${PROJECT_SOURCE_DIR}/tests/link/link.cmake)
+
+    set(limits ${PROJECT_SOURCE_DIR}/tests/limits)
+    simledger_program(limits_calls ${limits}/calls.c simledger::shared)
+    simledger_test(limits ${limits}/limits.sh $<TARGET_FILE:limits_calls> ${limits}/limits.txt)
 endif()
