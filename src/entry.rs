@@ -179,7 +179,7 @@ fn entry_of<'a>(scanner: &mut Scanner<'a>, limits: &Limits) -> Result<NewEntry<'
             }
             other => scanner.skip(limits.rules()).map_err(|fault| invalid(&excerpt(other), fault))?,
         }
-        scanner.remember_key(key);
+        scanner.remember_key(key).map_err(not_json)?;
         more = scanner.accept(b',');
         if !more {
             scanner.expect(b'}', "',' or '}'").map_err(not_json)?;

@@ -6,7 +6,10 @@
 //! came in, so what is needed is a validator rather than a data model: [`Scanner`].
 
 mod canonical;
+mod keys;
 mod pointer;
+#[cfg(test)]
+mod reference;
 mod scan;
 
 pub(crate) use canonical::{DEPTH_MAX, same_meaning};

@@ -6,6 +6,9 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use super::keys::Keys;
+use crate::sys;
+
 /// How strictly a value is judged.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rules {
@@ -100,9 +103,6 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Above this many keys, an object is checked for duplicates by sorting instead of pairwise.
-const PAIRWISE_KEYS_MAX: usize = 16;
-
 /// A position in a JSON text.
 pub(crate) struct Scanner<'a> {
     text: &'a str,
@@ -110,7 +110,7 @@ pub(crate) struct Scanner<'a> {
     /// Open containers: whether it is an object. A byte each, since what is read has any depth.
     open: Stack<bool>,
     /// The keys of all open objects, innermost last; only under the strict rules.
-    keys: Vec<Cow<'a, str>>,
+    keys: Keys<'a>,
     /// Where the keys of each open object begin.
     keys_from: Stack<usize>,
 }
@@ -141,13 +141,24 @@ impl<T: Copy> Stack<T> {
 
     /// False where there is no memory for it.
     fn push(&mut self, value: T) -> bool {
-        match self.few.get_mut(self.len) {
-            Some(place) => *place = value,
-            None if self.more.try_reserve(1).is_err() => return false,
-            None => self.more.push(value),
+        let has_room = match self.few.get_mut(self.len) {
+            Some(place) => {
+                *place = value;
+                true
+            }
+            None => self.push_more(value),
+        };
+        self.len += usize::from(has_room);
+        has_room
+    }
+
+    #[cold]
+    fn push_more(&mut self, value: T) -> bool {
+        let has_room = self.more.try_reserve(1).is_ok();
+        if has_room {
+            self.more.push(value);
         }
-        self.len += 1;
-        true
+        has_room
     }
 
     fn pop(&mut self) -> Option<T> {
@@ -162,7 +173,7 @@ impl<T: Copy> Stack<T> {
 
 impl<'a> Scanner<'a> {
     pub fn new(text: &'a str) -> Scanner<'a> {
-        Scanner { text, at: 0, open: Stack::default(), keys: Vec::new(), keys_from: Stack::default() }
+        Scanner { text, at: 0, open: Stack::default(), keys: Keys::default(), keys_from: Stack::default() }
     }
 
     /// Where the scanner stands, in bytes.
@@ -172,13 +183,8 @@ impl<'a> Scanner<'a> {
 
     /// Skips white space; the next byte, if there is one.
     pub fn peek(&mut self) -> Option<u8> {
-        while let Some(byte) = self.byte() {
-            if !matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
-                return Some(byte);
-            }
-            self.at += 1;
-        }
-        None
+        self.at = end_of_space(self.text.as_bytes(), self.at);
+        self.byte()
     }
 
     /// The same, but stops at the end of the line: for JSON lines. A value must have ended there.
@@ -194,29 +200,13 @@ impl<'a> Scanner<'a> {
 
     /// What kind of value comes next.
     pub fn kind(&mut self) -> Result<Kind, Fault> {
-        match self.peek() {
-            None => Err(self.fault(Reason::End)),
-            Some(b'{') => Ok(Kind::Object),
-            Some(b'[') => Ok(Kind::Array),
-            Some(b'"') => Ok(Kind::String),
-            Some(b't' | b'f') => Ok(Kind::Boolean),
-            Some(b'n') => Ok(Kind::Null),
-            Some(b'-' | b'0'..=b'9') => Ok(Kind::Number),
-            Some(b'N' | b'I' | b'+' | b'.') => Err(self.fault(Reason::NotANumber)),
-            Some(_) => Err(self.fault(Reason::Expected("a value"))),
-        }
+        let next = self.peek();
+        kind_of(next).ok_or_else(|| no_value(next, self.at))
     }
 
     /// Skips white space and then exactly this byte.
     pub fn expect(&mut self, byte: u8, what: &'static str) -> Result<(), Fault> {
-        match self.peek() {
-            Some(found) if found == byte => {
-                self.at += 1;
-                Ok(())
-            }
-            Some(_) => Err(self.fault(Reason::Expected(what))),
-            None => Err(self.fault(Reason::End)),
-        }
+        if self.accept(byte) { Ok(()) } else { Err(unexpected(self.text.as_bytes(), self.at, what)) }
     }
 
     /// Whether the next byte, white space aside, is this one; skips it if so.
@@ -232,27 +222,28 @@ impl<'a> Scanner<'a> {
     pub fn end(&mut self) -> Result<(), Fault> {
         match self.peek() {
             None => Ok(()),
-            Some(_) => Err(self.fault(Reason::Expected("the end of the text"))),
+            Some(_) => Err(Fault { offset: self.at, reason: Reason::Expected("the end of the text") }),
         }
     }
 
     /// A string, decoded.
     pub fn string(&mut self, rules: Rules) -> Result<Cow<'a, str>, Fault> {
         if self.kind()? != Kind::String {
-            return Err(self.fault(Reason::Expected("a string")));
+            return Err(Fault { offset: self.at, reason: Reason::Expected("a string") });
         }
         let start = self.at;
-        let escaped = self.skip_string(rules)?;
-        self.decode(start, escaped)
+        let (end, escaped) = end_of_string(self.text.as_bytes(), start, rules)?;
+        self.at = end;
+        if escaped { self.decoded(start, end) } else { Ok(Cow::Borrowed(&self.text[start + 1..end - 1])) }
     }
 
     /// A number, as it is written.
     pub fn number(&mut self) -> Result<&'a str, Fault> {
         if self.kind()? != Kind::Number {
-            return Err(self.fault(Reason::Expected("a number")));
+            return Err(Fault { offset: self.at, reason: Reason::Expected("a number") });
         }
         let start = self.at;
-        self.skip_number()?;
+        self.at = end_of_number(self.text.as_bytes(), start)?;
         Ok(&self.text[start..self.at])
     }
 
@@ -276,262 +267,271 @@ impl<'a> Scanner<'a> {
         rules: Rules,
         mut gap: impl FnMut(usize, usize) -> Result<(), Reason>,
     ) -> Result<(), Fault> {
-        self.peek();
+        let bytes = self.text.as_bytes();
         let outside = self.open.len();
+        let mut at = end_of_space(bytes, self.at);
+        let mut space = |at: usize| {
+            let end = end_of_space(bytes, at);
+            if end > at {
+                gap(at, end).map_err(|reason| Fault { offset: at, reason })?;
+            }
+            Ok(end)
+        };
+        let mut is_member = false;
         'value: loop {
-            match self.kind()? {
-                kind @ (Kind::Object | Kind::Array) => {
-                    if self.open.len() - outside >= rules.depth_max {
-                        return Err(self.fault(Reason::TooDeep(rules.depth_max)));
-                    }
-                    let has_room = self.open.push(kind == Kind::Object)
-                        && (!rules.strict || kind != Kind::Object || self.keys_from.push(self.keys.len()));
-                    if !has_room {
-                        return Err(self.fault(Reason::OutOfMemory));
-                    }
-                    self.at += 1;
-                    self.space(&mut gap)?;
-                    let closing = if kind == Kind::Object { b'}' } else { b']' };
-                    if self.byte() != Some(closing) {
-                        if kind == Kind::Object {
-                            self.key(rules, &mut gap)?;
-                        }
+            if is_member {
+                if bytes.get(at) != Some(&b'"') {
+                    return Err(unexpected(bytes, at, "a key in quotes"));
+                }
+                let (end, escaped) = end_of_string(bytes, at, rules)?;
+                if rules.strict {
+                    let key = if escaped {
+                        self.decoded(at, end)?.into_owned().into_bytes().into()
+                    } else {
+                        Cow::Borrowed(&bytes[at + 1..end - 1])
+                    };
+                    self.keys.add(key, end)?;
+                }
+                at = space(end)?;
+                if bytes.get(at) != Some(&b':') {
+                    return Err(unexpected(bytes, at, "':'"));
+                }
+                at = space(at + 1)?;
+            }
+            match bytes.get(at) {
+                Some(b'"') => at = end_of_string(bytes, at, rules)?.0,
+                Some(b'-' | b'0'..=b'9') => at = end_of_number(bytes, at)?,
+                Some(opening @ (b'{' | b'[')) => {
+                    is_member = *opening == b'{';
+                    self.begin(is_member, outside, at, rules)?;
+                    at = space(at + 1)?;
+                    if bytes.get(at) != Some(if is_member { &b'}' } else { &b']' }) {
                         continue 'value;
                     }
                 }
-                Kind::String => {
-                    self.skip_string(rules)?;
-                }
-                Kind::Number => self.skip_number()?,
-                Kind::Boolean => self.literal(if self.byte() == Some(b't') { "true" } else { "false" })?,
-                Kind::Null => self.literal("null")?,
+                _ => at = end_of_literal(bytes, at)?,
             }
             // A value has ended, or an empty container is about to: close what closes here.
             while self.open.len() > outside {
-                self.space(&mut gap)?;
-                let is_object = self.open.last() == Some(true);
-                match self.byte() {
+                at = space(at)?;
+                is_member = self.open.last() == Some(true);
+                match bytes.get(at) {
                     Some(b',') => {
-                        self.at += 1;
-                        self.space(&mut gap)?;
-                        if is_object {
-                            self.key(rules, &mut gap)?;
-                        }
+                        at = space(at + 1)?;
                         continue 'value;
                     }
-                    Some(b'}') if is_object => {
+                    Some(b'}') if is_member => {
                         if let Some(from) = rules.strict.then(|| self.keys_from.pop()).flatten() {
-                            self.refuse_duplicates(from)?;
-                            self.keys.truncate(from);
+                            self.keys.refuse_duplicates(from, at)?;
+                            self.keys.forget(from);
                         }
                     }
-                    Some(b']') if !is_object => {}
-                    Some(_) if is_object => return Err(self.fault(Reason::Expected("',' or '}'"))),
-                    Some(_) => return Err(self.fault(Reason::Expected("',' or ']'"))),
-                    None => return Err(self.fault(Reason::End)),
+                    Some(b']') if !is_member => {}
+                    _ => {
+                        let what = if is_member { "',' or '}'" } else { "',' or ']'" };
+                        return Err(unexpected(bytes, at, what));
+                    }
                 }
-                self.at += 1;
+                at += 1;
                 self.open.pop();
             }
+            self.at = at;
             return Ok(());
         }
     }
 
-    /// `"key" :`, and up to the value.
-    fn key(
-        &mut self,
-        rules: Rules,
-        gap: &mut impl FnMut(usize, usize) -> Result<(), Reason>,
-    ) -> Result<(), Fault> {
-        if self.byte() != Some(b'"') {
-            let end = self.byte().is_none();
-            return Err(self.fault(if end { Reason::End } else { Reason::Expected("a key in quotes") }));
+    /// A container begins at `at`, inside all that were begun since there were `outside`.
+    #[inline(always)]
+    fn begin(&mut self, is_object: bool, outside: usize, at: usize, rules: Rules) -> Result<(), Fault> {
+        if self.open.len() - outside >= rules.depth_max {
+            return Err(Fault { offset: at, reason: Reason::TooDeep(rules.depth_max) });
         }
-        let start = self.at;
-        let escaped = self.skip_string(rules)?;
-        if rules.strict {
-            let key = self.decode(start, escaped)?;
-            self.keys.push(key);
-        }
-        self.space(gap)?;
-        match self.byte() {
-            Some(b':') => self.at += 1,
-            Some(_) => return Err(self.fault(Reason::Expected("':'"))),
-            None => return Err(self.fault(Reason::End)),
-        }
-        self.space(gap)
+        let has_room = self.open.push(is_object)
+            && (!rules.strict || !is_object || self.keys_from.push(self.keys.len()));
+        if has_room { Ok(()) } else { Err(Fault { offset: at, reason: Reason::OutOfMemory }) }
     }
 
     /// For the caller that reads an object's members itself: remembers `key` for
     /// [`Scanner::refuse_duplicates`].
-    pub fn remember_key(&mut self, key: Cow<'a, str>) {
-        self.keys.push(key);
+    pub fn remember_key(&mut self, key: Cow<'a, str>) -> Result<(), Fault> {
+        let key = match key {
+            Cow::Borrowed(key) => Cow::Borrowed(key.as_bytes()),
+            Cow::Owned(key) => Cow::Owned(key.into_bytes()),
+        };
+        self.keys.add(key, self.at)
     }
 
     /// Refuses the object whose keys begin at `from` in the list of keys if one stands twice.
     pub fn refuse_duplicates(&mut self, from: usize) -> Result<(), Fault> {
-        let keys = &mut self.keys[from..];
-        let twice = if keys.len() <= PAIRWISE_KEYS_MAX {
-            (1..keys.len()).find(|&i| keys[..i].contains(&keys[i])).map(|i| keys[i].clone())
-        } else {
-            // The keys are thrown away next, so their order is free.
-            keys.sort_unstable();
-            keys.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0].clone())
-        };
-        match twice {
-            Some(key) => {
-                Err(Fault { offset: self.at, reason: Reason::DuplicateKey(crate::error::excerpt(&key)) })
-            }
-            None => Ok(()),
-        }
+        self.keys.refuse_duplicates(from, self.at)
     }
 
     /// Forgets all remembered keys: before the next object of a caller that reads its members.
     pub fn forget_keys(&mut self) {
-        self.keys.clear();
+        self.keys.forget(0);
+    }
+
+    /// The string with escapes whose opening quote is at `start` and that ends at `end`.
+    fn decoded(&self, start: usize, end: usize) -> Result<Cow<'a, str>, Fault> {
+        // Checked already, so this cannot fail but for what is not checked: lone surrogates.
+        serde_json::from_str(&self.text[start..end])
+            .map(Cow::Owned)
+            .map_err(|_| Fault { offset: start, reason: Reason::LoneSurrogate })
     }
 
     fn byte(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
+}
 
-    fn fault(&self, reason: Reason) -> Fault {
-        Fault { offset: self.at, reason }
+fn kind_of(byte: Option<u8>) -> Option<Kind> {
+    match byte? {
+        b'{' => Some(Kind::Object),
+        b'[' => Some(Kind::Array),
+        b'"' => Some(Kind::String),
+        b't' | b'f' => Some(Kind::Boolean),
+        b'n' => Some(Kind::Null),
+        b'-' | b'0'..=b'9' => Some(Kind::Number),
+        _ => None,
     }
+}
 
-    fn space(&mut self, gap: &mut impl FnMut(usize, usize) -> Result<(), Reason>) -> Result<(), Fault> {
-        let from = self.at;
-        self.peek();
-        if self.at > from {
-            gap(from, self.at).map_err(|reason| Fault { offset: from, reason })?;
-        }
-        Ok(())
+// Where the parts of a value end, each from its first byte on. Faults are made out of the way.
+
+#[inline(always)]
+fn end_of_space(bytes: &[u8], mut at: usize) -> usize {
+    while matches!(bytes.get(at), Some(b' ' | b'\n' | b'\r' | b'\t')) {
+        at += 1;
     }
+    at
+}
 
-    fn literal(&mut self, word: &'static str) -> Result<(), Fault> {
-        if !self.text.as_bytes()[self.at..].starts_with(word.as_bytes()) {
-            return Err(self.fault(Reason::Expected("true, false or null")));
-        }
-        self.at += word.len();
-        Ok(())
-    }
+/// Also whether it holds escapes.
+#[inline(always)]
+fn end_of_string(bytes: &[u8], at: usize, rules: Rules) -> Result<(usize, bool), Fault> {
+    let end = sys::end_of_plain(bytes, at + 1);
+    if bytes.get(end) == Some(&b'"') { Ok((end + 1, false)) } else { end_of_escaped(bytes, end, rules) }
+}
 
-    fn digits(&mut self) -> Result<(), Fault> {
-        let from = self.at;
-        while matches!(self.byte(), Some(b'0'..=b'9')) {
-            self.at += 1;
-        }
-        if self.at > from {
-            return Ok(());
-        }
-        let end = self.byte().is_none();
-        Err(self.fault(if end { Reason::End } else { Reason::Expected("a digit") }))
-    }
-
-    fn skip_number(&mut self) -> Result<(), Fault> {
-        if self.byte() == Some(b'-') {
-            self.at += 1;
-            if self.byte() == Some(b'I') {
-                return Err(self.fault(Reason::NotANumber));
+/// The end of a string that has more to it than plain bytes, from the first of the others on.
+#[inline(never)]
+fn end_of_escaped(bytes: &[u8], mut at: usize, rules: Rules) -> Result<(usize, bool), Fault> {
+    let mut escaped = false;
+    loop {
+        match bytes.get(at) {
+            None => return Err(Fault { offset: at, reason: Reason::End }),
+            Some(b'"') => return Ok((at + 1, escaped)),
+            Some(b'\\') => {
+                escaped = true;
+                at = end_of_escape(bytes, at, rules)?;
             }
+            Some(_) => return Err(Fault { offset: at, reason: Reason::ControlCharacter }),
         }
-        if self.byte() == Some(b'0') {
-            self.at += 1;
-            if matches!(self.byte(), Some(b'0'..=b'9')) {
-                return Err(self.fault(Reason::Expected("no digit after a leading 0")));
-            }
-        } else {
-            self.digits()?;
-        }
-        if self.byte() == Some(b'.') {
-            self.at += 1;
-            self.digits()?;
-        }
-        if matches!(self.byte(), Some(b'e' | b'E')) {
-            self.at += 1;
-            if matches!(self.byte(), Some(b'+' | b'-')) {
-                self.at += 1;
-            }
-            self.digits()?;
-        }
-        Ok(())
+        at = sys::end_of_plain(bytes, at);
     }
+}
 
-    /// Passes over a string, from its opening quote on; whether it holds escapes.
-    fn skip_string(&mut self, rules: Rules) -> Result<bool, Fault> {
-        let bytes = self.text.as_bytes();
-        let mut escaped = false;
-        self.at += 1;
-        loop {
-            self.at = end_of_plain(bytes, self.at);
-            match bytes.get(self.at) {
-                None => return Err(self.fault(Reason::End)),
-                Some(b'"') => {
-                    self.at += 1;
-                    return Ok(escaped);
-                }
-                Some(b'\\') => {
-                    escaped = true;
-                    self.skip_escape(rules)?;
-                }
-                Some(0..=0x1f) => return Err(self.fault(Reason::ControlCharacter)),
-                Some(_) => self.at += 1,
+fn end_of_escape(bytes: &[u8], start: usize, rules: Rules) -> Result<usize, Fault> {
+    match bytes.get(start + 1) {
+        None => Err(Fault { offset: start + 1, reason: Reason::End }),
+        Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(start + 2),
+        Some(b'u') => {
+            let unit = hex4(bytes, start + 2)?;
+            let end = start + 6;
+            if !rules.strict || !(0xd800..0xe000).contains(&unit) {
+                return Ok(end);
             }
-        }
-    }
-
-    fn skip_escape(&mut self, rules: Rules) -> Result<(), Fault> {
-        let start = self.at;
-        match self.text.as_bytes().get(start + 1) {
-            None => {
-                return Err(Fault { offset: start + 1, reason: Reason::End });
+            // UTF-16: a high half must be followed by a low one (RFC 8259, section 7).
+            if unit >= 0xdc00 || !bytes[end..].starts_with(b"\\u") {
+                return Err(Fault { offset: start, reason: Reason::LoneSurrogate });
             }
-            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 2,
-            Some(b'u') => {
-                let unit = self.hex4(start + 2)?;
-                self.at += 6;
-                if !rules.strict || !(0xd800..0xe000).contains(&unit) {
-                    return Ok(());
-                }
-                // UTF-16: a high half must be followed by a low one (RFC 8259, section 7).
-                let follows = self.text.as_bytes()[self.at..].starts_with(b"\\u");
-                if unit >= 0xdc00 || !follows {
-                    return Err(Fault { offset: start, reason: Reason::LoneSurrogate });
-                }
-                if !(0xdc00..0xe000).contains(&self.hex4(self.at + 2)?) {
-                    return Err(Fault { offset: start, reason: Reason::LoneSurrogate });
-                }
-                self.at += 6;
+            if !(0xdc00..0xe000).contains(&hex4(bytes, end + 2)?) {
+                return Err(Fault { offset: start, reason: Reason::LoneSurrogate });
             }
-            Some(_) => return Err(self.fault(Reason::Escape)),
+            Ok(end + 6)
         }
-        Ok(())
+        Some(_) => Err(Fault { offset: start, reason: Reason::Escape }),
     }
+}
 
-    fn hex4(&self, from: usize) -> Result<u32, Fault> {
-        let mut unit = 0;
-        for offset in from..from + 4 {
-            let digit = match self.text.as_bytes().get(offset) {
-                None => {
-                    return Err(Fault { offset, reason: Reason::End });
-                }
-                Some(&byte) => char::from(byte).to_digit(16),
-            };
-            unit = unit * 16 + digit.ok_or(Fault { offset, reason: Reason::Escape })?;
-        }
-        Ok(unit)
+fn hex4(bytes: &[u8], from: usize) -> Result<u32, Fault> {
+    let mut unit = 0;
+    for offset in from..from + 4 {
+        let digit = match bytes.get(offset) {
+            None => return Err(Fault { offset, reason: Reason::End }),
+            Some(&byte) => char::from(byte).to_digit(16),
+        };
+        unit = unit * 16 + digit.ok_or(Fault { offset, reason: Reason::Escape })?;
     }
+    Ok(unit)
+}
 
-    /// The string whose opening quote is at `start` and that ends here.
-    fn decode(&self, start: usize, escaped: bool) -> Result<Cow<'a, str>, Fault> {
-        if !escaped {
-            return Ok(Cow::Borrowed(&self.text[start + 1..self.at - 1]));
+#[inline(always)]
+fn end_of_number(bytes: &[u8], mut at: usize) -> Result<usize, Fault> {
+    if bytes.get(at) == Some(&b'-') {
+        at += 1;
+        if bytes.get(at) == Some(&b'I') {
+            return Err(Fault { offset: at, reason: Reason::NotANumber });
         }
-        // Checked already, so this cannot fail but for what is not checked: lone surrogates.
-        serde_json::from_str(&self.text[start..self.at])
-            .map(Cow::Owned)
-            .map_err(|_| Fault { offset: start, reason: Reason::LoneSurrogate })
     }
+    if bytes.get(at) == Some(&b'0') {
+        at += 1;
+        if matches!(bytes.get(at), Some(b'0'..=b'9')) {
+            let reason = Reason::Expected("no digit after a leading 0");
+            return Err(Fault { offset: at, reason });
+        }
+    } else {
+        at = end_of_digits(bytes, at)?;
+    }
+    if bytes.get(at) == Some(&b'.') {
+        at = end_of_digits(bytes, at + 1)?;
+    }
+    if matches!(bytes.get(at), Some(b'e' | b'E')) {
+        at += 1;
+        if matches!(bytes.get(at), Some(b'+' | b'-')) {
+            at += 1;
+        }
+        at = end_of_digits(bytes, at)?;
+    }
+    Ok(at)
+}
+
+#[inline(always)]
+fn end_of_digits(bytes: &[u8], from: usize) -> Result<usize, Fault> {
+    let mut at = from;
+    while matches!(bytes.get(at), Some(b'0'..=b'9')) {
+        at += 1;
+    }
+    if at > from { Ok(at) } else { Err(unexpected(bytes, at, "a digit")) }
+}
+
+fn end_of_literal(bytes: &[u8], at: usize) -> Result<usize, Fault> {
+    let word: &[u8] = match bytes.get(at) {
+        Some(b't') => b"true",
+        Some(b'f') => b"false",
+        Some(b'n') => b"null",
+        next => return Err(no_value(next.copied(), at)),
+    };
+    if bytes[at..].starts_with(word) {
+        return Ok(at + word.len());
+    }
+    Err(Fault { offset: at, reason: Reason::Expected("true, false or null") })
+}
+
+#[cold]
+fn unexpected(bytes: &[u8], at: usize, what: &'static str) -> Fault {
+    let reason = if at < bytes.len() { Reason::Expected(what) } else { Reason::End };
+    Fault { offset: at, reason }
+}
+
+#[cold]
+fn no_value(next: Option<u8>, offset: usize) -> Fault {
+    let reason = match next {
+        None => Reason::End,
+        Some(b'N' | b'I' | b'+' | b'.') => Reason::NotANumber,
+        Some(_) => Reason::Expected("a value"),
+    };
+    Fault { offset, reason }
 }
 
 /// Leaves the white space out of a value, and copies nothing where there is none.
@@ -566,29 +566,6 @@ impl<'a> Compact<'a> {
     }
 }
 
-/// Passes over bytes of a string that stand for themselves, eight at a time: at the latest up to the
-/// first that does not.
-///
-/// Sean Eron Anderson, "Bit Twiddling Hacks", "Determine if a word has a zero byte" and "has a byte
-/// less than n"; the lowest byte that they find is always one.
-fn end_of_plain(bytes: &[u8], mut at: usize) -> usize {
-    const ONES: u64 = u64::MAX / 255;
-    const TOPS: u64 = ONES << 7;
-    while let Some(eight) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
-        let word = u64::from_le_bytes(*eight);
-        let (quote, backslash) = (word ^ (ONES * u64::from(b'"')), word ^ (ONES * u64::from(b'\\')));
-        // A byte with its top bit set is none of them, and neither mask changes that bit.
-        let borrowed =
-            word.wrapping_sub(ONES * 0x20) | quote.wrapping_sub(ONES) | backslash.wrapping_sub(ONES);
-        let found = borrowed & !word & TOPS;
-        if found != 0 {
-            return at + (found.trailing_zeros() / 8) as usize;
-        }
-        at += 8;
-    }
-    at
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -606,20 +583,6 @@ mod tests {
     fn white_space_goes_and_all_else_stays_to_the_letter() {
         let text = " { \"a b\" : [ 1.50E+07 , -0 , \"x \\u0041 y\" , { } , [ ] ] , \"c\":null } ";
         assert_eq!(check(text, STRICT).unwrap(), r#"{"a b":[1.50E+07,-0,"x \u0041 y",{},[]],"c":null}"#);
-    }
-
-    #[test]
-    fn plain_bytes_end_where_they_would_one_by_one() {
-        for byte in 0..=255_u8 {
-            for place in 0..20 {
-                let mut bytes = [b'a'; 20];
-                bytes[place] = byte;
-                bytes[19] = b'"';
-                let expected = bytes.iter().position(|byte| *byte < 0x20 || b"\"\\".contains(byte)).unwrap();
-                let end = end_of_plain(&bytes, 0);
-                assert!(end == expected || (end < expected && end >= 16), "{byte} {place} {end}");
-            }
-        }
     }
 
     #[test]
@@ -755,5 +718,93 @@ mod tests {
                 Err(fault) => assert!(theirs.is_err(), "only they accept {text:?}: {fault}"),
             }
         }
+    }
+
+    /// Random numbers, the same in every run: George Marsaglia, "Xorshift RNGs".
+    struct Random(u64);
+
+    impl Random {
+        fn below(&mut self, end: usize) -> usize {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            (self.0 >> 11) as usize % end
+        }
+
+        fn one_of<'a>(&mut self, all: &[&'a str]) -> &'a str {
+            all[self.below(all.len())]
+        }
+
+        fn value(&mut self, depth: usize, out: &mut String) {
+            match self.below(if depth == 0 { 3 } else { 6 }) {
+                0 => out.push_str(
+                    self.one_of(&["0", "-0", "12", "-3.25", "1e9", "4.5E-10", "true", "false", "null"]),
+                ),
+                1 | 2 => self.string(out),
+                kind => {
+                    let (opening, closing) = if kind == 3 { ('[', ']') } else { ('{', '}') };
+                    out.push(opening);
+                    for index in 0..self.below(6) {
+                        out.push_str(if index > 0 { "," } else { "" });
+                        out.push_str(self.one_of(&["", "", "", " ", "\n\t "]));
+                        if kind != 3 {
+                            self.string(out);
+                            out.push_str(self.one_of(&[":", ":", " : "]));
+                        }
+                        self.value(depth - 1, out);
+                        out.push_str(self.one_of(&["", "", "", " ", "\r\n"]));
+                    }
+                    out.push(closing);
+                }
+            }
+        }
+
+        fn string(&mut self, out: &mut String) {
+            out.push('"');
+            for _ in 0..self.below(4) {
+                out.push_str(self.one_of(&[
+                    "a",
+                    "bc",
+                    "k",
+                    "é",
+                    "日本",
+                    "😀",
+                    "\\n",
+                    "\\\"",
+                    "\\u00e9",
+                    "\\ud83d\\ude00",
+                    "fourteen bytes",
+                    "more than sixteen bytes",
+                    "\u{7f}",
+                ]));
+            }
+            out.push('"');
+        }
+    }
+
+    #[test]
+    fn it_says_what_the_rules_say_byte_by_byte_of_random_text() {
+        const PIECES: &[&str] = &[
+            "\"", "\\", "{", "}", "[", "]", ",", ":", " ", "\n", "0", "1", "-", ".", "e", "+", "t", "nul",
+            "N", "\\u", "\\ud800", "\\udc00", "\\u12", "\\x", "\u{1}", "\u{1f}", "é", "{\"a\":", "x",
+        ];
+        let mut random = Random(0x9e37_79b9_7f4a_7c15);
+        let (mut good, mut bad) = (0, 0);
+        for round in 0..60_000 {
+            let mut text = String::new();
+            random.value(5, &mut text);
+            for _ in 0..round % 4 {
+                let places: Vec<_> = (0..=text.len()).filter(|at| text.is_char_boundary(*at)).collect();
+                let (one, other) = (random.below(places.len()), random.below(3));
+                let range = places[one]..places[(one + other).min(places.len() - 1)];
+                text.replace_range(range, if random.below(3) == 0 { "" } else { random.one_of(PIECES) });
+            }
+            for rules in [Rules { depth_max: 4, strict: true }, STRICT, Rules::GRAMMAR] {
+                let expected = super::super::reference::check(&text, rules);
+                assert_eq!(check(&text, rules), expected, "{text:?} {rules:?}");
+                *(if expected.is_ok() { &mut good } else { &mut bad }) += 1;
+            }
+        }
+        assert!(good > 20_000 && bad > 20_000, "{good} {bad}");
     }
 }
