@@ -499,10 +499,29 @@ fn end_of_number(bytes: &[u8], mut at: usize) -> Result<usize, Fault> {
 #[inline(always)]
 fn end_of_digits(bytes: &[u8], from: usize) -> Result<usize, Fault> {
     let mut at = from;
+    // Without a branch for each: how many there are is what a processor cannot guess.
+    while let Some(eight) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
+        let digits = digits_of_eight(*eight);
+        at += digits;
+        if digits < 8 {
+            return if at > from { Ok(at) } else { Err(unexpected(bytes, at, "a digit")) };
+        }
+    }
     while matches!(bytes.get(at), Some(b'0'..=b'9')) {
         at += 1;
     }
     if at > from { Ok(at) } else { Err(unexpected(bytes, at, "a digit")) }
+}
+
+/// How many of the bytes, from the first on, are digits.
+#[inline(always)]
+fn digits_of_eight(bytes: [u8; 8]) -> usize {
+    const ONES: u64 = u64::MAX / 255;
+    // Digits become 0 to 9, and their top bit stays clear when 0x76 is added. What is none may carry into
+    // the next byte, but not into one before it.
+    let values = u64::from_le_bytes(bytes) ^ (ONES * u64::from(b'0'));
+    let others = (values.wrapping_add(ONES * 0x76) | values) & (ONES << 7);
+    (others.trailing_zeros() / 8) as usize
 }
 
 fn end_of_literal(bytes: &[u8], at: usize) -> Result<usize, Fault> {
@@ -583,6 +602,21 @@ mod tests {
     fn white_space_goes_and_all_else_stays_to_the_letter() {
         let text = " { \"a b\" : [ 1.50E+07 , -0 , \"x \\u0041 y\" , { } , [ ] ] , \"c\":null } ";
         assert_eq!(check(text, STRICT).unwrap(), r#"{"a b":[1.50E+07,-0,"x \u0041 y",{},[]],"c":null}"#);
+    }
+
+    #[test]
+    fn digits_end_where_they_would_one_by_one() {
+        for count in 1..20 {
+            for behind in 0..=255_u8 {
+                for more in [0, 3, 9] {
+                    let digits = b"98765432101234567890"[..count].iter();
+                    let bytes: Vec<u8> =
+                        digits.chain(&[behind]).chain(&[b'\xff'; 9][..more]).copied().collect();
+                    let expected = bytes.iter().position(|byte| !byte.is_ascii_digit());
+                    assert_eq!(end_of_digits(&bytes, 0), Ok(expected.unwrap_or(bytes.len())), "{bytes:?}");
+                }
+            }
+        }
     }
 
     #[test]
