@@ -9,7 +9,7 @@ use crate::json::{Fault, Kind, Reason, Rules, Scanner};
 pub const NODE_ID_BYTES_MAX: usize = 1024;
 
 /// What an entry may be at most. Never applied to what is read.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Most bytes of one entry's JSON.
     pub entry_bytes_max: usize,
@@ -259,6 +259,14 @@ fn check_confidence(confidence: f64, shown: impl Fn() -> String) -> Result<f64> 
 }
 
 fn check_node_id(node_id: Cow<'_, str>) -> Result<Cow<'_, str>> {
+    let bytes = node_id.as_bytes();
+    // Most are of this kind, and need no look at their characters.
+    if bytes.len() <= NODE_ID_BYTES_MAX
+        && bytes.first().is_some_and(u8::is_ascii_graphic)
+        && bytes.iter().fold(true, |all, byte| all & (*byte != 0))
+    {
+        return Ok(node_id);
+    }
     let message = match node_id_fault(&node_id) {
         None => return Ok(node_id),
         Some(fault) => fault,

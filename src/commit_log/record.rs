@@ -3,6 +3,7 @@
 use super::layout::{ID_MAX, RECORD_HEADER, WRAP};
 use crate::chunk::Fields;
 use crate::entry::NewEntry;
+use crate::sys;
 
 const MORE: u16 = 1;
 const ELSEWHERE: u16 = 2;
@@ -78,8 +79,7 @@ pub(super) fn parse_head(word: u64) -> (u32, u32) {
 
 /// Of a record at this position: what is left in the ring from an earlier round is no record.
 fn checksum(position: u64, words: &[u64]) -> u32 {
-    let crc = crc32c::crc32c(&position.to_le_bytes());
-    crc32c::crc32c_append(crc, bytes(words))
+    sys::crc32c_append(sys::crc32c_append(0, &[position.to_le()]), words)
 }
 
 impl Scratch {
@@ -107,7 +107,7 @@ impl Scratch {
         words.resize(len / 8, 0);
         words[1..5].copy_from_slice(&numbers);
         words[5] = lengths;
-        let strings = &mut crate::sys::bytes_mut(words)[RECORD_HEADER..];
+        let strings = &mut sys::bytes_mut(words)[RECORD_HEADER..];
         strings[..texts[0].len()].copy_from_slice(texts[0].as_bytes());
         strings[texts[0].len()..][..texts[1].len()].copy_from_slice(texts[1].as_bytes());
         let crc = checksum(position, &words[1..]);
@@ -158,7 +158,7 @@ impl Scratch {
 }
 
 fn bytes(words: &[u64]) -> &[u8] {
-    crate::sys::bytes(words)
+    sys::bytes(words)
 }
 
 #[cfg(test)]

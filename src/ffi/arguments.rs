@@ -29,9 +29,21 @@ pub(super) unsafe fn text<'a>(pointer: *const c_char, len: usize, name: &str) ->
         // SAFETY: not NULL, `len` bytes can be read as the caller promises, and fits an isize.
         unsafe { std::slice::from_raw_parts(pointer.cast::<u8>(), len) }
     };
+    if is_ascii(bytes) {
+        // SAFETY: ASCII is UTF-8.
+        return Ok(unsafe { std::str::from_utf8_unchecked(bytes) });
+    }
     std::str::from_utf8(bytes).map_err(|error| {
         Error::argument(name, format!("{name} is not UTF-8 at byte {}", error.valid_up_to()))
     })
+}
+
+/// Whether it is all ASCII, without a branch for each few bytes: most is, and not long.
+fn is_ascii(bytes: &[u8]) -> bool {
+    let Some(last) = bytes.last_chunk::<8>() else { return bytes.is_ascii() };
+    let together = |all, eight: &[u8; 8]| all | u64::from_ne_bytes(*eight);
+    let all = bytes.as_chunks::<8>().0.iter().fold(u64::from_ne_bytes(*last), together);
+    all & ((u64::MAX / 255) << 7) == 0
 }
 
 /// An array that C lends us for the call.
@@ -195,4 +207,20 @@ pub(super) unsafe fn lend(text: &str, len: *mut usize) -> *const c_char {
 pub(super) unsafe fn lend_with_nul(text: &str, len: *mut usize) -> *const c_char {
     // SAFETY: as the caller promises; behind the text without its NUL is the NUL.
     unsafe { lend(text.strip_suffix('\0').unwrap_or_default(), len) }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn one_byte_that_is_not_ascii_is_found_wherever_it_is() {
+        for len in 0..50 {
+            let mut bytes = vec![0x7f; len];
+            assert!(super::is_ascii(&bytes));
+            for place in 0..len {
+                bytes[place] = 0x80;
+                assert!(!super::is_ascii(&bytes), "{len} {place}");
+                bytes[place] = 0;
+            }
+        }
+    }
 }

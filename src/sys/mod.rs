@@ -5,6 +5,7 @@
 mod backref;
 mod boot;
 pub(crate) mod clock;
+mod crc;
 #[cfg(target_os = "linux")]
 pub(crate) mod files;
 #[cfg(not(target_os = "linux"))]
@@ -22,6 +23,7 @@ mod words;
 
 pub(crate) use backref::Backref;
 pub(crate) use boot::boot_id;
+pub(crate) use crc::crc32c_append;
 pub(crate) use grow::Grow;
 pub(crate) use plain::end_of_plain;
 pub(crate) use readiness::Readiness;

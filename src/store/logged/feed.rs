@@ -69,7 +69,15 @@ impl Logged {
     }
 
     /// Decodes what is published and was not yet, at most so many records.
+    #[inline]
     pub fn decode(&self, log: &CommitLog, feeding: &mut Feeding, most: usize) -> Result<()> {
+        if feeding.is_whole && feeding.position == log.published() {
+            return Ok(());
+        }
+        self.decode_new(log, feeding, most)
+    }
+
+    fn decode_new(&self, log: &CommitLog, feeding: &mut Feeding, most: usize) -> Result<()> {
         if self.ended.load(Ordering::Acquire) {
             // Everything is in the file.
             return Ok(());
