@@ -83,14 +83,20 @@ const NO_CALL: Circumstances = Circumstances {
 };
 
 thread_local! {
+    static CALLING: Cell<bool> = const { Cell::new(false) };
     static CURRENT: Cell<Circumstances> = const { Cell::new(NO_CALL) };
     static LINES: RefCell<Vec<(Level, String)>> = const { RefCell::new(Vec::new()) };
 }
 
 /// A call in progress on this thread.
 pub(crate) struct Call {
-    outer: Circumstances,
-    outer_lines: Vec<(Level, String)>,
+    /// Of a call inside a call, that which it is in.
+    outer: Option<Box<Outer>>,
+}
+
+struct Outer {
+    circumstances: Circumstances,
+    lines: Vec<(Level, String)>,
 }
 
 /// What a call leaves behind.
@@ -105,10 +111,10 @@ impl Call {
     /// Begins a call on these terms.
     pub fn begin(terms: Terms) -> Call {
         let interrupts_before = terms.interrupts.map_or(0, Interrupts::count);
-        let outer = CURRENT.replace(Circumstances { terms, interrupts_before, ..NO_CALL });
-        // Only a call inside a call finds lines here.
-        let outer_lines = if outer.terms.log_level.is_some() { take_lines() } else { Vec::new() };
-        Call { outer, outer_lines }
+        let is_inside = CALLING.replace(true);
+        let outer = is_inside.then(|| Box::new(Outer { circumstances: CURRENT.get(), lines: take_lines() }));
+        CURRENT.set(Circumstances { terms, interrupts_before, ..NO_CALL });
+        Call { outer }
     }
 
     /// Ends it.
@@ -121,10 +127,18 @@ impl Call {
 
 impl Drop for Call {
     fn drop(&mut self) {
-        let ended = CURRENT.replace(self.outer);
-        if ended.terms.log_level.is_some() || self.outer.terms.log_level.is_some() {
-            let lines = std::mem::take(&mut self.outer_lines);
-            let _ = LINES.try_with(|place| place.replace(lines));
+        if CURRENT.get().terms.log_level.is_some() {
+            take_lines();
+        }
+        match self.outer.take() {
+            None => {
+                CALLING.set(false);
+                CURRENT.set(NO_CALL);
+            }
+            Some(outer) => {
+                CURRENT.set(outer.circumstances);
+                let _ = LINES.try_with(|place| place.replace(outer.lines));
+            }
         }
     }
 }

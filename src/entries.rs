@@ -9,8 +9,7 @@ use crate::chunk::{Chunk, Columns, Entry, EntryRef};
 /// What a read gave. Immutable, cheap to clone, and independent of the ledger it came from.
 #[derive(Clone, Default)]
 pub struct Entries {
-    /// Each with how many entries of the result come before it.
-    spans: Vec<(usize, Span)>,
+    spans: Vec<Span>,
     len: usize,
     position: i64,
     gap_before: i64,
@@ -22,9 +21,15 @@ pub struct Entries {
 pub(crate) struct Span {
     pub chunk: Arc<Chunk>,
     pub range: Range<usize>,
+    /// How many entries of its result come before it.
+    before: usize,
 }
 
 impl Span {
+    pub fn new(chunk: Arc<Chunk>, range: Range<usize>) -> Span {
+        Span { chunk, range, before: 0 }
+    }
+
     fn iter(&self) -> impl Iterator<Item = EntryRef<'_>> {
         self.range.clone().map(|index| self.chunk.get(index))
     }
@@ -38,26 +43,28 @@ impl Span {
 impl Entries {
     /// All entries of these chunks.
     pub(crate) fn new(chunks: Vec<Arc<Chunk>>, position: i64, gap_before: i64) -> Entries {
-        let spans = chunks.into_iter().map(|chunk| Span { range: 0..chunk.len(), chunk });
-        Entries::of_spans(spans.collect(), position, gap_before)
+        let span = |chunk: Arc<Chunk>| {
+            let range = 0..chunk.len();
+            Span::new(chunk, range)
+        };
+        Entries::of_spans(chunks.into_iter().map(span).collect(), position, gap_before)
     }
 
     /// The entries of these ranges.
-    pub(crate) fn of_spans(spans: Vec<Span>, position: i64, gap_before: i64) -> Entries {
+    pub(crate) fn of_spans(mut spans: Vec<Span>, position: i64, gap_before: i64) -> Entries {
         let mut len = 0;
-        let place = |span: Span| {
-            let before = len;
+        for span in &mut spans {
+            span.before = len;
             len += span.range.len();
-            (before, span)
-        };
-        let spans = spans.into_iter().map(place).collect();
+        }
         Entries { spans, len, position, gap_before, json: OnceLock::new() }
     }
 
     /// These entries and then those of further ranges, with another position.
     pub(crate) fn followed_by(self, further: Vec<Span>, position: i64) -> Entries {
-        let spans = self.spans.into_iter().map(|(_, span)| span).chain(further);
-        Entries::of_spans(spans.collect(), position, self.gap_before)
+        let mut spans = self.spans;
+        spans.extend(further);
+        Entries::of_spans(spans, position, self.gap_before)
     }
 
     /// These entries, where cleanup had removed others before, up to this id.
@@ -101,7 +108,7 @@ impl Entries {
 
     /// The entries in order.
     pub fn iter(&self) -> impl Iterator<Item = EntryRef<'_>> {
-        self.spans.iter().flat_map(|(_, span)| span.iter())
+        self.spans.iter().flat_map(Span::iter)
     }
 
     /// How many chunks the entries are in.
@@ -112,12 +119,12 @@ impl Entries {
     /// The entries of the chunk at `index`, column by column. Those of all chunks, one after the
     /// other, are the result.
     pub fn columns(&self, index: usize) -> Option<Columns<'_>> {
-        self.spans.get(index).map(|(_, span)| span.chunk.columns(span.range.clone()))
+        self.spans.get(index).map(|span| span.chunk.columns(span.range.clone()))
     }
 
     /// Bytes that the entries take in memory.
     pub(crate) fn bytes(&self) -> usize {
-        self.spans.iter().map(|(_, span)| span.bytes()).sum()
+        self.spans.iter().map(Span::bytes).sum()
     }
 
     /// The entries as a JSON array of objects with `id`, `timestamp`, `node_id`, `features` and
@@ -153,10 +160,10 @@ impl Entries {
         }
         let after = match self.spans.len() {
             1 => 1,
-            _ => self.spans.partition_point(|(before, _)| *before <= index),
+            _ => self.spans.partition_point(|span| span.before <= index),
         };
-        let (before, span) = &self.spans[after - 1];
-        Some((span, span.range.start + index - before))
+        let span = &self.spans[after - 1];
+        Some((span, span.range.start + index - span.before))
     }
 }
 

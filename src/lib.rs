@@ -74,6 +74,7 @@ mod metrics;
 mod query;
 mod registry;
 mod retention;
+mod seldom;
 mod shared;
 mod store;
 mod sys;

@@ -112,10 +112,12 @@ impl Log {
 
     /// Hands over the lines that a call on the ledger with this serial number collected; how many
     /// older ones fell out of the queue for them.
+    #[inline]
     pub fn deliver(&self, serial: u64, lines: Vec<(Level, String)>) -> u64 {
-        if lines.is_empty() {
-            return 0;
-        }
+        if lines.is_empty() { 0 } else { self.deliver_some(serial, lines) }
+    }
+
+    fn deliver_some(&self, serial: u64, lines: Vec<(Level, String)>) -> u64 {
         if let Some(sink) = &self.sink {
             sink.deliver(serial, &lines);
         }

@@ -17,6 +17,8 @@ use crate::error::Result;
 pub(crate) struct Tail {
     /// The last id that may be seen. Whole batches become visible by one store.
     last: AtomicI64,
+    /// What [`Kept::after`] is, for those who ask for nothing else.
+    after: AtomicI64,
     /// Most bytes that are kept of what the storage has as well.
     bytes_max: AtomicUsize,
     kept: RwLock<Kept>,
@@ -49,6 +51,7 @@ impl Tail {
     pub fn new(bytes_max: usize) -> Arc<Tail> {
         Arc::new(Tail {
             last: AtomicI64::new(0),
+            after: AtomicI64::new(i64::MAX),
             bytes_max: AtomicUsize::new(bytes_max),
             kept: RwLock::new(Kept { after: i64::MAX, chunks: VecDeque::new(), bytes: 0 }),
         })
@@ -71,19 +74,19 @@ impl Tail {
 
     /// The id that all entries above are here; [`i64::MAX`]: nothing is known at this moment.
     pub fn after(&self) -> i64 {
-        self.read().after
+        self.after.load(Ordering::Acquire)
     }
 
     /// All entries above this id, as far as they may be seen; `None` where some of them are not here. The bytes and number of what is given are bounded by `most`.
     pub fn since(&self, after: i64, most: Most) -> Option<Found> {
         let last = self.last();
+        let mut found = Found { spans: Vec::new(), position: last.max(after), stopped: false };
+        if after >= last && after >= self.after() {
+            return Some(found);
+        }
         let kept = self.read();
         if after < kept.after {
             return None;
-        }
-        let mut found = Found { spans: Vec::new(), position: last.max(after), stopped: false };
-        if after >= last {
-            return Some(found);
         }
         let first = kept.chunks.partition_point(|chunk| chunk.ids().first().is_some_and(|id| *id <= after));
         let Most { mut entries, mut bytes } = most;
@@ -108,7 +111,7 @@ impl Tail {
                 entries -= range.len();
                 bytes -= chunk.bytes(range.clone());
                 found.position = chunk.ids()[range.end - 1];
-                found.spans.push(Span { chunk: Arc::clone(chunk), range });
+                found.spans.push(Span::new(Arc::clone(chunk), range));
             }
             if found.stopped {
                 if !begun {
@@ -195,6 +198,7 @@ impl Feeder {
     /// that brings all that was seen before.
     pub fn restart(&mut self, after: i64) {
         let nothing = Kept { after: i64::MAX, chunks: VecDeque::new(), bytes: 0 };
+        self.tail.after.store(i64::MAX, Ordering::Release);
         *self.tail.write() = nothing;
         self.open = None;
         self.added = after;
@@ -226,6 +230,7 @@ impl Feeder {
             self.tail.last.store(self.added, Ordering::Release);
             if let Some(after) = self.restarted.take() {
                 self.tail.write().after = after;
+                self.tail.after.store(after, Ordering::Release);
             }
         }
     }
@@ -252,6 +257,7 @@ impl Feeder {
             gone = gone.max(last);
         }
         kept.after = kept.after.max(gone);
+        self.tail.after.store(kept.after, Ordering::Release);
         self.restarted = self.restarted.map(|after| after.max(gone));
     }
 }

@@ -23,7 +23,7 @@ pub(crate) struct Settings {
 }
 
 /// What a handle goes by, read at every call.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Options {
     pub timeout: Duration,
     pub retry_count: u32,
@@ -32,6 +32,57 @@ pub(crate) struct Options {
     pub limits: Limits,
     pub result_bytes_max: usize,
     pub on_duplicate: OnDuplicate,
+}
+
+impl Options {
+    pub const WORDS: usize = 9;
+
+    /// These as numbers.
+    pub fn words(&self) -> [u64; Options::WORDS] {
+        let Options {
+            timeout,
+            retry_count,
+            retry_delay,
+            sql_timeout,
+            limits,
+            result_bytes_max,
+            on_duplicate,
+        } = *self;
+        let ignores = u64::from(on_duplicate == OnDuplicate::IgnoreEqual);
+        let flags = u64::from(limits.strict_fields) | ignores << 1;
+        [
+            timeout.as_secs(),
+            u64::from(timeout.subsec_nanos()) | u64::from(retry_count) << 32,
+            retry_delay.as_secs(),
+            u64::from(retry_delay.subsec_nanos()) | flags << 32,
+            sql_timeout.as_secs(),
+            u64::from(sql_timeout.subsec_nanos()),
+            limits.entry_bytes_max as u64,
+            limits.features_depth_max as u64,
+            result_bytes_max as u64,
+        ]
+    }
+
+    /// Those that these numbers are.
+    #[inline]
+    pub fn of(words: [u64; Options::WORDS]) -> Options {
+        #[allow(clippy::cast_possible_truncation)] // Halves of words, and sizes that were sizes.
+        let (low, high, size) = (|word| word as u32, |word: u64| (word >> 32) as u32, |word| word as usize);
+        let flags = high(words[3]);
+        Options {
+            timeout: Duration::new(words[0], low(words[1])),
+            retry_count: high(words[1]),
+            retry_delay: Duration::new(words[2], low(words[3])),
+            sql_timeout: Duration::new(words[4], low(words[5])),
+            limits: Limits {
+                entry_bytes_max: size(words[6]),
+                features_depth_max: size(words[7]),
+                strict_fields: flags & 1 != 0,
+            },
+            result_bytes_max: size(words[8]),
+            on_duplicate: if flags & 2 != 0 { OnDuplicate::IgnoreEqual } else { OnDuplicate::Refuse },
+        }
+    }
 }
 
 impl Settings {
@@ -128,4 +179,27 @@ fn contradiction(key: &keys::Key, mine: &str, current: &str) -> Error {
     };
     let message = format!("{} is \"{mine}\", but {owner} has \"{current}\"; {way}", key.name);
     Error::new(Status::InvalidConfig, message).with_field(key.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_what_their_numbers_say() {
+        let limits = Limits { entry_bytes_max: usize::MAX, features_depth_max: 7, strict_fields: true };
+        let options = Options {
+            timeout: Duration::MAX,
+            retry_count: u32::MAX,
+            retry_delay: Duration::from_nanos(1_999_999_999),
+            sql_timeout: Duration::from_millis(250),
+            limits,
+            result_bytes_max: 1 << 40,
+            on_duplicate: OnDuplicate::IgnoreEqual,
+        };
+        let defaults = Settings::new(|_| None).options();
+        for options in [options, defaults, Options { limits: defaults.limits, ..options }] {
+            assert_eq!(Options::of(options.words()), options);
+        }
+    }
 }

@@ -65,14 +65,19 @@ pub(super) fn catch<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
 
 /// Sees to it that a panic inside a guarded call is kept for its error and not printed. Panics
 /// elsewhere, as in a Rust program that uses the crate, are none of our business.
+#[inline]
 fn keep_panics_quiet() {
     static ONCE: Once = Once::new();
-    if ONCE.is_completed() {
-        return;
+    if !ONCE.is_completed() {
+        keep_panics_quiet_from_now_on(&ONCE);
     }
+}
+
+#[cold]
+fn keep_panics_quiet_from_now_on(once: &'static Once) {
     // Not while another thread forks: its child would wait for ever for this to be done.
     let _steady = fork::steady();
-    ONCE.call_once(|| {
+    once.call_once(|| {
         let others = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
             // Threads of the library's own tell of it by the log.

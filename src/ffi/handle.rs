@@ -288,20 +288,23 @@ impl<T: 'static> Table<T> {
         close(value.ok_or_else(|| self.closed())?)
     }
 
+    #[inline]
     fn find<H>(&self, handle: *const H) -> Result<(&'static Place<T>, u64)> {
-        if handle.is_null() {
-            return Err(null(self.name));
-        }
         let bits = handle.addr() as u64;
         let (serial, index) = (bits >> SERIAL_SHIFT, (bits >> PLACE_SHIFT) & 0xffff);
         let given = serial > 0 && serial < self.next_serial.load(Ordering::Relaxed);
         match self.place_at(index) {
             Some(place) if bits & 0xff == self.tag && given => Ok((place, serial)),
-            _ => {
-                let message = format!("{} is not a handle that {} gave", self.name, self.giver);
-                Err(Error::argument(self.name, message))
-            }
+            _ => Err(self.not_given(handle.is_null())),
         }
+    }
+
+    #[cold]
+    fn not_given(&self, is_null: bool) -> Error {
+        if is_null {
+            return null(self.name);
+        }
+        Error::argument(self.name, format!("{} is not a handle that {} gave", self.name, self.giver))
     }
 
     fn place_at(&self, index: u64) -> Option<&'static Place<T>> {
@@ -333,16 +336,19 @@ impl<T: 'static> Table<T> {
     }
 
     fn check_epoch(&self, place: &Place<T>) -> Result<()> {
-        if place.epoch.load(Ordering::Relaxed) == fork::epoch() {
-            return Ok(());
-        }
-        let message = "the handle was inherited from the process that forked this one; open the ledger here";
-        Err(Error::new(Status::Closed, message))
+        if place.epoch.load(Ordering::Relaxed) == fork::epoch() { Ok(()) } else { Err(inherited()) }
     }
 
+    #[cold]
     fn closed(&self) -> Error {
         Error::new(Status::Closed, format!("the {} was closed", self.name))
     }
+}
+
+#[cold]
+fn inherited() -> Error {
+    let message = "the handle was inherited from the process that forked this one; open the ledger here";
+    Error::new(Status::Closed, message)
 }
 
 fn wait(until: impl Fn() -> bool) {

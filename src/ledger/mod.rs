@@ -7,7 +7,7 @@ mod wait;
 mod write;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, ThreadId};
 
 pub use self::write::Batched;
@@ -20,6 +20,7 @@ use crate::interrupt::Claim;
 use crate::logging::{self, Level, Log};
 use crate::metrics::{Operation, Timer};
 use crate::registry;
+use crate::seldom::Seldom;
 use crate::shared::Shared;
 use crate::sys::fork;
 
@@ -39,7 +40,7 @@ pub struct Ledger {
     /// Its own values; those of scope `Engine` and `File` are the engine's.
     settings: Mutex<Settings>,
     /// What of them is needed at every call.
-    options: RwLock<Options>,
+    options: Seldom<{ Options::WORDS }>,
     interrupts: Claim,
     /// Whether whoever waits for entries shall leave.
     closing: AtomicBool,
@@ -72,7 +73,7 @@ impl Ledger {
             epoch,
             thread: settings.flag("check_same_thread").then(|| thread::current().id()),
             read_only: settings.flag("read_only"),
-            options: RwLock::new(settings.options()),
+            options: Seldom::new(settings.options().words()),
             settings: Mutex::new(settings),
             interrupts: Claim::new(),
             closing: AtomicBool::new(false),
@@ -126,7 +127,8 @@ impl Ledger {
             (_, Scope::Handle) => {
                 let mut settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
                 settings.note(key.name, &value);
-                *self.options.write().unwrap_or_else(PoisonError::into_inner) = settings.options();
+                // One at a time: the settings are locked.
+                self.options.set(settings.options().words());
                 Ok(())
             }
             (_, Scope::Engine) => {
@@ -203,8 +205,9 @@ impl Ledger {
         result
     }
 
+    #[inline]
     fn options(&self) -> Options {
-        *self.options.read().unwrap_or_else(PoisonError::into_inner)
+        Options::of(self.options.get())
     }
 
     fn check_thread(&self) -> Result<()> {

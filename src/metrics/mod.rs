@@ -22,8 +22,12 @@ use crate::error::Status;
 pub(crate) struct Counter(AtomicU64);
 
 impl Counter {
+    #[inline]
     pub fn add(&self, amount: u64) {
-        self.0.fetch_add(amount, Ordering::Relaxed);
+        // A look costs less than an addition that others could see.
+        if amount > 0 {
+            self.0.fetch_add(amount, Ordering::Relaxed);
+        }
     }
 
     fn get(&self) -> u64 {
