@@ -95,6 +95,18 @@ void measure_poll_of_ten(unsigned n) {
         poll_since(newest - 10, 10);
 }
 
+/* There are ten entries already. */
+void measure_wait_for_ten(unsigned n) {
+    while (n--) {
+        simledger_entries *entries = NULL;
+        OK(simledger_wait_since(ledger, newest - 10, SIMLEDGER_NO_LIMIT, 10.0, NULL, &entries,
+                                &error));
+        if (simledger_entries_len(entries) != 10)
+            exit(1);
+        simledger_entries_free(entries);
+    }
+}
+
 void measure_get_recent(unsigned n) {
     while (n--) {
         simledger_entry *entry = NULL;
@@ -110,7 +122,7 @@ static const struct {
 } kinds[] = {
     {"append_json", measure_append_json},   {"append_typed", measure_append_typed},
     {"poll_of_none", measure_poll_of_none}, {"poll_of_ten", measure_poll_of_ten},
-    {"get_recent", measure_get_recent},
+    {"wait_for_ten", measure_wait_for_ten}, {"get_recent", measure_get_recent},
 };
 
 static void mark(const char *name) {
