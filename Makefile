@@ -25,7 +25,6 @@ demo: lib ## Run the anomaly detection example in C, with 16 nodes, in both ways
 	    --data "$(CURDIR)/examples/data/shuttle.csv" --compare
 
 # Cargo's tests once in each way of committing: what a test does not say is taken from the variable.
-# They come first: their feature makes cargo compile the crate again, and last must be the libraries.
 test: ## Run every test: Rust, C, C++, examples, linking
 	@tools/need cmake
 	@tools/need valgrind || echo "The valgrind tests will be skipped."

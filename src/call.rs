@@ -83,6 +83,7 @@ const NO_CALL: Circumstances = Circumstances {
 };
 
 thread_local! {
+    /// Whether the thread is in a call.
     static CALLING: Cell<bool> = const { Cell::new(false) };
     static CURRENT: Cell<Circumstances> = const { Cell::new(NO_CALL) };
     static LINES: RefCell<Vec<(Level, String)>> = const { RefCell::new(Vec::new()) };

@@ -277,6 +277,7 @@ impl<'a> Scanner<'a> {
             }
             Ok(end)
         };
+        // Whether what comes next is a member of an object, which begins with its key.
         let mut is_member = false;
         'value: loop {
             if is_member {
