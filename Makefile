@@ -12,7 +12,7 @@ export PATH := $(CURDIR)/build/venv/bin:$(PATH)
 # The same profile and features for all of these: SQLite is compiled once.
 CARGO_TEST := cargo test --release --locked --features test-hooks
 
-.PHONY: help demo test lib header limits fmt lint doc targets install clean
+.PHONY: help demo test lib header limits fmt lint doc targets install clean bench
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -64,6 +64,17 @@ lint: ## Check the format and clippy
 
 doc: ## Build the Rust documentation
 	RUSTDOCFLAGS=-Dwarnings cargo doc --no-deps --release --locked
+
+# What cannot be installed is left out, and named in the results. ARGS: see benches/README.md.
+bench: ## Measure simledger beside what you would use instead: 25 minutes; ARGS=--quick for 3
+	@tools/need cmake
+	@for other in sqlitecpp lmdb rocksdb redis; do tools/need $$other || true; done
+	benches/engines/build build/bench-engines || echo "fjall and honker will be left out."
+	cmake -S . -B build -DSIMLEDGER_BUILD_TESTS=ON
+	cmake --build build --target bench --parallel $(JOBS)
+	tools/in-fresh-dir build/bench-files "$(CURDIR)/build/bin/bench" --engines "$(CURDIR)/build/bench-engines" \
+	    --results "$(CURDIR)/benches/results" $(ARGS)
+	python3 benches/plots.py benches/results
 
 targets: lib ## Measure what the calls cost against what they are to reach
 	$(CC) -std=gnu11 -O2 -Wall -Iinclude -o build/targets benches/targets.c \

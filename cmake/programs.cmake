@@ -7,6 +7,7 @@
 #   tests/python/mixed_processes.py      processes that are killed and started again
 #   tests/link/                          how the libraries are linked and loaded
 #   tests/limits/                        what a call costs at most, in instructions and system calls
+#   benches/                             what the calls cost, beside others
 #
 # Tests are named by kind: c11/<name>, cxx17/<name>, cpp/<name>, example/..., python/..., link/..., limits, and
 # valgrind/... for the second run of each under valgrind. Each runs in a directory of its own, empty at the
@@ -160,4 +161,5 @@ if(SIMLEDGER_BUILD_TESTS)
     set(limits ${PROJECT_SOURCE_DIR}/tests/limits)
     simledger_program(limits_calls ${limits}/calls.c simledger::shared)
     simledger_test(limits ${limits}/limits.sh $<TARGET_FILE:limits_calls> ${limits}/limits.txt)
+    include(${PROJECT_SOURCE_DIR}/benches/bench.cmake)
 endif()

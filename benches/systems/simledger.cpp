@@ -1,0 +1,156 @@
+// simledger through its C API, with the defaults of a new ledger.
+#include "simledger.h"
+#include "systems.hpp"
+
+namespace bench {
+namespace {
+
+void check(simledger_status status, simledger_error *error) {
+    if (status == SIMLEDGER_OK) return;
+    std::string message = simledger_error_message(error);
+    simledger_error_free(error);
+    throw std::runtime_error("simledger: " + message);
+}
+
+void visit(const simledger_entries *entries, Digest &digest) {
+    std::size_t count = simledger_entries_len(entries);
+    for (std::size_t i = 0; i < count; ++i) {
+        const simledger_entry *entry = simledger_entries_get(entries, i);
+        std::size_t node_len, features_len;
+        const char *node = simledger_entry_node_id(entry, &node_len);
+        const char *features = simledger_entry_features_json(entry, &features_len);
+        digest.add(simledger_entry_id(entry), simledger_entry_timestamp(entry),
+                   simledger_entry_confidence(entry) + simledger_entry_created_at(entry),
+                   {node, node_len}, {features, features_len});
+    }
+    digest.last_id = simledger_entries_position(entries);
+}
+
+class SimledgerSession : public Session {
+  public:
+    explicit SimledgerSession(simledger_ledger *ledger) : ledger_(ledger) {}
+
+    std::int64_t append(const Entry &entry) override {
+        simledger_error *error = nullptr;
+        std::int64_t id;
+        check(simledger_append_json(ledger_, entry.json.data(), entry.json.size(), &id, &error), error);
+        return id;
+    }
+    void append_batch(const Batch &batch) override {
+        simledger_error *error = nullptr;
+        std::int64_t first;
+        std::size_t count;
+        check(simledger_append_many_json(ledger_, batch.json_lines.data(), batch.json_lines.size(),
+                                         &first, &count, &error),
+              error);
+    }
+    void poll(std::int64_t since, std::size_t limit, Digest &digest) override {
+        simledger_error *error = nullptr;
+        simledger_entries *entries;
+        check(simledger_poll_since(ledger_, since, limit, &entries, &error), error);
+        visit(entries, digest);
+        simledger_entries_free(entries);
+    }
+    void get(std::int64_t id, Digest &digest) override {
+        simledger_error *error = nullptr;
+        simledger_entry *entry;
+        check(simledger_get_by_id(ledger_, id, &entry, &error), error);
+        std::size_t node_len, features_len;
+        const char *node = simledger_entry_node_id(entry, &node_len);
+        const char *features = simledger_entry_features_json(entry, &features_len);
+        digest.add(simledger_entry_id(entry), simledger_entry_timestamp(entry),
+                   simledger_entry_confidence(entry), {node, node_len}, {features, features_len});
+        simledger_entry_free(entry);
+    }
+    void read_all(Digest &digest) override {
+        simledger_error *error = nullptr;
+        simledger_entries *entries;
+        check(simledger_read_all(ledger_, &entries, &error), error);
+        visit(entries, digest);
+        simledger_entries_free(entries);
+    }
+    void wait(std::int64_t since, Digest &digest) override {
+        simledger_error *error = nullptr;
+        simledger_entries *entries;
+        simledger_status status =
+            simledger_wait_since(ledger_, since, SIMLEDGER_NO_LIMIT, 1, nullptr, &entries, &error);
+        if (status != SIMLEDGER_TIMEOUT) check(status, error);
+        visit(entries, digest);
+        simledger_entries_free(entries);
+    }
+    void delete_before(std::int64_t id) override {
+        simledger_error *error = nullptr;
+        std::int64_t deleted;
+        check(simledger_cleanup_before_id(ledger_, id, &deleted, &error), error);
+    }
+    std::shared_ptr<void> hold_all() override {
+        simledger_error *error = nullptr;
+        simledger_entries *entries;
+        check(simledger_read_all(ledger_, &entries, &error), error);
+        return {entries, [](void *all) { simledger_entries_free(static_cast<simledger_entries *>(all)); }};
+    }
+
+  private:
+    simledger_ledger *ledger_;
+};
+
+class SimledgerStore : public Store {
+  public:
+    SimledgerStore(const std::string &folder, const char *commit, Sync sync) {
+        simledger_config *config = simledger_config_new();
+        set(config, "path", folder + "/ledger.db");
+        set(config, "commit", commit);
+        set(config, "synchronous_mode", sync == Sync::every_append ? "FULL" : "NORMAL");
+        simledger_error *error = nullptr;
+        simledger_status status = simledger_open(config, &ledger_, &error);
+        simledger_config_free(config);
+        check(status, error);
+    }
+    ~SimledgerStore() override { simledger_close(ledger_, nullptr); }
+
+    std::unique_ptr<Session> session() override { return std::make_unique<SimledgerSession>(ledger_); }
+    void settle() override {
+        simledger_error *error = nullptr;
+        check(simledger_flush(ledger_, &error), error);
+    }
+    std::pair<double, double> tail_bytes() override {
+        return {metric("tail_bytes"), 67108864 /* tail_bytes_max, by default */};
+    }
+
+  private:
+    static void set(simledger_config *config, const char *key, const std::string &value) {
+        simledger_error *error = nullptr;
+        check(simledger_config_set(config, key, SIMLEDGER_NUL_TERMINATED, value.data(), value.size(),
+                                   &error),
+              error);
+    }
+    double metric(const char *name) {
+        simledger_error *error = nullptr;
+        double value;
+        check(simledger_metric_get(ledger_, name, SIMLEDGER_NUL_TERMINATED, &value, &error), error);
+        return value;
+    }
+
+    simledger_ledger *ledger_ = nullptr;
+};
+
+System simledger(const char *name, const char *commit) {
+    return {name,
+            std::string(simledger_version()) + ", SQLite " + simledger_sqlite_version(),
+            "all",
+            "the newest may be lost, a prefix is left",
+            "",
+            processes | waiting | deleting | getting,
+            [commit](const std::string &folder, Sync sync) {
+                return std::make_unique<SimledgerStore>(folder, commit, sync);
+            }};
+}
+
+} // namespace
+
+void find_simledger(Systems &systems, const Options &) {
+    systems.available.push_back(simledger(simledger_log, "log"));
+    systems.available.push_back(simledger(simledger_sqlite, "sqlite"));
+}
+
+} // namespace bench
