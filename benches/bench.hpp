@@ -136,7 +136,8 @@ class Samples {
         mean_us = -1;
     }
     void add(double us) {
-        if (count < capacity) us_[count++] = static_cast<float>(us);
+        if (count < capacity)
+            us_[count++] = static_cast<float>(us);
     }
     // The mean where it is not that of the calls: wall time by entries of several threads, say.
     void set_mean(double us) { mean_us = us; }

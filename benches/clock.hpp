@@ -9,7 +9,8 @@ namespace bench {
 inline std::uint64_t now_ns() {
     timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
-    return static_cast<std::uint64_t>(t.tv_sec) * 1000000000u + static_cast<std::uint64_t>(t.tv_nsec);
+    return static_cast<std::uint64_t>(t.tv_sec) * 1000000000u +
+           static_cast<std::uint64_t>(t.tv_nsec);
 }
 
 inline double us_since(std::uint64_t begun) { return static_cast<double>(now_ns() - begun) / 1e3; }

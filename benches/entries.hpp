@@ -1,5 +1,5 @@
-// The entries that every system gets: 150 bytes of features, 100 nodes for each writer, and a timestamp
-// that no other entry of the run has. They are made before the clock runs.
+// The entries that every system gets: 150 bytes of features, 100 nodes for each writer, and a
+// timestamp that no other entry of the run has. They are made before the clock runs.
 #pragma once
 
 #include <deque>

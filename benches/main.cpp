@@ -1,7 +1,9 @@
 // Measures simledger beside what a user would take instead. benches/README.md says how.
 //
-//   bench [--quick | --tiny] [--works <id,...>] [--systems <name,...>] [--seconds <of the sustained run>]
-//         [--dir <folder for the stores>] [--engines <folder of libengines.so>] [--results <folder>]
+//   bench [--quick | --tiny] [--works <id,...>] [--systems <name,...>] [--seconds <of the sustained
+//   run>]
+//         [--dir <folder for the stores>] [--engines <folder of libengines.so>] [--results
+//         <folder>]
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
@@ -19,19 +21,23 @@ namespace {
 
 // Those of the names in the list, or all if it is empty.
 bool chosen(const std::string &list, const std::string &name) {
-    if (list.empty()) return true;
+    if (list.empty())
+        return true;
     std::istringstream names(list);
     for (std::string one; std::getline(names, one, ',');) {
-        if (name == one || name.rfind(one + ",", 0) == 0) return true;
+        if (name == one || name.rfind(one + ",", 0) == 0)
+            return true;
     }
     return false;
 }
 
 void print(const std::vector<Row> &rows) {
     for (const Row &row : rows) {
-        if (row.rounds.empty()) continue;
+        if (row.rounds.empty())
+            continue;
         std::printf("  %-28s mean %10s  p50 %10s  p99 %10s  worst %10s", row.system.name.c_str(),
-                    number(row.median(&RoundFigures::mean)).c_str(), number(row.median(&RoundFigures::p50)).c_str(),
+                    number(row.median(&RoundFigures::mean)).c_str(),
+                    number(row.median(&RoundFigures::p50)).c_str(),
                     number(row.median(&RoundFigures::p99)).c_str(), number(row.worst()).c_str());
         for (const auto &[name, value] : row.rounds.front().extras) {
             (void)value;
@@ -45,7 +51,8 @@ void print(const std::vector<Row> &rows) {
 void write_file(const std::string &path, const std::string &text) {
     std::ofstream file(path);
     file << text;
-    if (!file.flush()) throw std::runtime_error("cannot write " + path);
+    if (!file.flush())
+        throw std::runtime_error("cannot write " + path);
 }
 
 int run(int argc, char **argv) {
@@ -75,7 +82,8 @@ int run(int argc, char **argv) {
             throw std::runtime_error("unknown option: " + option);
         }
     }
-    if (chdir(options.folder.c_str()) != 0) throw std::runtime_error("no folder " + options.folder);
+    if (chdir(options.folder.c_str()) != 0)
+        throw std::runtime_error("no folder " + options.folder);
     signal(SIGPIPE, SIG_IGN);
     share_ticks();
 
@@ -84,14 +92,16 @@ int run(int argc, char **argv) {
     results.systems = find_systems(options);
     std::vector<System> systems;
     for (const System &system : results.systems.available) {
-        if (chosen(names, system.name)) systems.push_back(system);
+        if (chosen(names, system.name))
+            systems.push_back(system);
     }
     for (const auto &[name, why] : results.systems.missing) {
         std::printf("%s is not measured: %s\n", name.c_str(), why.c_str());
     }
     bool failed = false;
     for (const Group &group : all_works(options)) {
-        if (!chosen(works, group.front().id)) continue;
+        if (!chosen(works, group.front().id))
+            continue;
         std::uint64_t begun = now_ns();
         std::printf("%s\n", group.back().title.c_str());
         std::fflush(stdout);

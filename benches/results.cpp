@@ -12,14 +12,16 @@ namespace {
 std::string quoted(const std::string &text) {
     std::string out = "\"";
     for (char c : text) {
-        if (c == '"' || c == '\\') out += '\\';
+        if (c == '"' || c == '\\')
+            out += '\\';
         out += c;
     }
     return out + '"';
 }
 
 std::string json_number(double value) {
-    if (std::isnan(value)) return "null";
+    if (std::isnan(value))
+        return "null";
     std::ostringstream out;
     out.precision(6);
     out << value;
@@ -39,7 +41,8 @@ double ratio_to_sqlite(const std::vector<Row> &rows, const Row &row) {
 std::string line_of(const char *path, const std::string &key) {
     std::ifstream file(path);
     for (std::string line; std::getline(file, line);) {
-        if (line.rfind(key, 0) == 0) return line.substr(line.find(':') + 2);
+        if (line.rfind(key, 0) == 0)
+            return line.substr(line.find(':') + 2);
     }
     return "";
 }
@@ -48,33 +51,37 @@ std::string machine() {
     utsname system{};
     uname(&system);
     std::ostringstream out;
-    out << sysconf(_SC_NPROCESSORS_ONLN) << " cores (" << line_of("/proc/cpuinfo", "model name") << "), "
-        << sysconf(_SC_PHYS_PAGES) / (1 << 18) * 1 << " GB of memory (pages of " << sysconf(_SC_PAGESIZE)
-        << " bytes), " << system.sysname << ' ' << system.release;
+    out << sysconf(_SC_NPROCESSORS_ONLN) << " cores (" << line_of("/proc/cpuinfo", "model name")
+        << "), " << (sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE) >> 30) << " GB of memory, "
+        << system.sysname << ' ' << system.release;
     return out.str();
 }
 
 } // namespace
 
 std::string number(double value) {
-    if (std::isnan(value)) return "";
+    if (std::isnan(value))
+        return "";
     char text[64];
     int digits = value == 0 ? 0 : 2 - static_cast<int>(std::floor(std::log10(std::fabs(value))));
     std::snprintf(text, sizeof text, "%.*f", std::max(0, std::min(digits, 3)), value);
     std::string out = text;
     if (out.find('.') != std::string::npos) {
         out.erase(out.find_last_not_of('0') + 1);
-        if (out.back() == '.') out.pop_back();
+        if (out.back() == '.')
+            out.pop_back();
     } else {
-        for (int at = static_cast<int>(out.size()) - 3; at > 0; at -= 3) out.insert(std::size_t(at), ",");
+        for (int at = static_cast<int>(out.size()) - 3; at > 0; at -= 3)
+            out.insert(std::size_t(at), ",");
     }
     return out;
 }
 
-const Row *find_row(const std::vector<Row> &rows, const std::string &work, const std::string &system,
-                    const std::string &variant) {
+const Row *find_row(const std::vector<Row> &rows, const std::string &work,
+                    const std::string &system, const std::string &variant) {
     for (const Row &row : rows) {
-        if (row.work.id == work && row.system.name == system && row.work.variant == variant && !row.rounds.empty()) {
+        if (row.work.id == work && row.system.name == system && row.work.variant == variant &&
+            !row.rounds.empty()) {
             return &row;
         }
     }
@@ -86,38 +93,45 @@ std::string to_json(const Results &results) {
     out << "[\n";
     bool first = true;
     for (const Row &row : results.rows) {
-        if (row.rounds.empty()) continue;
+        if (row.rounds.empty())
+            continue;
         out << (first ? "" : ",\n") << "  {\"work\": " << quoted(row.work.id)
-            << ", \"title\": " << quoted(row.work.title) << ", \"variant\": " << quoted(row.work.variant)
-            << ", \"system\": " << quoted(row.system.name) << ", \"version\": " << quoted(row.system.version);
+            << ", \"title\": " << quoted(row.work.title)
+            << ", \"variant\": " << quoted(row.work.variant)
+            << ", \"system\": " << quoted(row.system.name)
+            << ", \"version\": " << quoted(row.system.version);
         first = false;
         const std::pair<const char *, double RoundFigures::*> columns[] = {
-            {"us_mean", &RoundFigures::mean}, {"us_p50", &RoundFigures::p50}, {"us_p90", &RoundFigures::p90},
-            {"us_p99", &RoundFigures::p99}, {"us_p999", &RoundFigures::p999},
-            {"us_max_of_a_round", &RoundFigures::max}};
-        for (auto [name, figure] : columns) out << ", \"" << name << "\": " << json_number(row.median(figure));
+            {"us_mean", &RoundFigures::mean}, {"us_p50", &RoundFigures::p50},
+            {"us_p90", &RoundFigures::p90},   {"us_p99", &RoundFigures::p99},
+            {"us_p999", &RoundFigures::p999}, {"us_max_of_a_round", &RoundFigures::max}};
+        for (auto [name, figure] : columns)
+            out << ", \"" << name << "\": " << json_number(row.median(figure));
         out << ", \"us_max\": " << json_number(row.worst())
             << ", \"ratio_to_sqlite\": " << json_number(ratio_to_sqlite(results.rows, row));
         std::string target, met = "null";
         for (const Verdict &verdict : results.verdicts) {
-            if (row.system.name != simledger_log || verdict.work != row.work.id || verdict.variant != row.work.variant) {
+            if (row.system.name != simledger_log || verdict.work != row.work.id ||
+                verdict.variant != row.work.variant) {
                 continue;
             }
             target += (target.empty() ? "" : "; ") + verdict.text;
             met = verdict.met && met != "false" ? "true" : "false";
         }
-        out << ", \"target\": " << (target.empty() ? "null" : quoted(target)) << ", \"met\": " << met
-            << ", \"rounds\": " << row.rounds.size() << ", \"survives_kill\": " << quoted(row.system.after_kill)
+        out << ", \"target\": " << (target.empty() ? "null" : quoted(target))
+            << ", \"met\": " << met << ", \"rounds\": " << row.rounds.size()
+            << ", \"survives_kill\": " << quoted(row.system.after_kill)
             << ", \"survives_power_cut\": " << quoted(durability_after_power(row))
             << ", \"smaller_job\": " << (row.system.job.empty() ? "null" : quoted(row.system.job));
         for (const auto &[name, value] : row.rounds.front().extras) {
             (void)value;
             out << ", " << quoted(name) << ": " << json_number(row.extra(name));
         }
-        if (!row.quantiles.empty()) {
+        if (auto quantiles = row.quantiles(); !quantiles.empty()) {
             out << ", \"quantiles\": [";
-            for (std::size_t i = 0; i < row.quantiles.size(); ++i) {
-                out << (i ? ", " : "") << '[' << quantile_parts[i] << ", " << json_number(row.quantiles[i]) << ']';
+            for (std::size_t i = 0; i < quantiles.size(); ++i) {
+                out << (i ? ", " : "") << '[' << quantile_parts[i] << ", "
+                    << json_number(quantiles[i]) << ']';
             }
             out << ']';
         }
@@ -130,8 +144,10 @@ std::string to_json(const Results &results) {
 std::string to_markdown(const Results &results) {
     std::ostringstream out;
     const char *kind = results.options.tiny ? "tiny" : results.options.quick ? "quick" : "full";
-    out << "# Measured\n\nA " << kind << " run on " << machine() << ". Microseconds; medians over the rounds.\n\n"
-        << "## What simledger is to reach, commit = log\n\n| work | to reach | measured | |\n|---|---|---|---|\n";
+    out << "# Measured\n\nA " << kind << " run on " << machine()
+        << ". Microseconds; medians over the rounds.\n\n"
+        << "## What simledger is to reach, commit = log\n\n| work | to reach | measured | "
+           "|\n|---|---|---|---|\n";
     auto title = [&](const Verdict &verdict) {
         const Row *row = find_row(results.rows, verdict.work, simledger_log, verdict.variant);
         return row ? row->work.title : verdict.work;
@@ -145,7 +161,8 @@ std::string to_markdown(const Results &results) {
     for (const Row &row : results.rows) {
         if (row.work.title != last) {
             last = row.work.title;
-            out << "\n### " << last << "\n\n| | mean | p50 | p99 | worst | as fast as plain SQLite | |\n"
+            out << "\n### " << last
+                << "\n\n| | mean | p50 | p99 | worst | as fast as plain SQLite | |\n"
                 << "|---|---:|---:|---:|---:|---:|---|\n";
         }
         out << "| " << row.system.name << " | ";
@@ -154,7 +171,8 @@ std::string to_markdown(const Results &results) {
             continue;
         }
         double ratio = ratio_to_sqlite(results.rows, row);
-        out << number(row.median(&RoundFigures::mean)) << " | " << number(row.median(&RoundFigures::p50)) << " | "
+        out << number(row.median(&RoundFigures::mean)) << " | "
+            << number(row.median(&RoundFigures::p50)) << " | "
             << number(row.median(&RoundFigures::p99)) << " | " << number(row.worst()) << " | "
             << (std::isnan(ratio) ? "" : number(ratio) + " times") << " | " << row.system.job;
         const char *between = row.system.job.empty() ? "" : "; ";
@@ -165,13 +183,17 @@ std::string to_markdown(const Results &results) {
         }
         out << " |\n";
     }
-    out << "\n## The systems\n\n| | version | survives kill -9 | survives a power cut | its job |\n|---|---|---|---|---|\n";
+    out << "\n## The systems\n\n| | version | survives kill -9 | survives a power cut | its job "
+           "|\n|---|---|---|---|---|\n";
     for (const System &system : results.systems.available) {
         out << "| " << system.name << " | " << system.version << " | " << system.after_kill << " | "
-            << system.after_power << " | " << (system.job.empty() ? "the whole" : system.job) << " |\n";
+            << system.after_power << " | " << (system.job.empty() ? "the whole" : system.job)
+            << " |\n";
     }
-    for (const auto &[name, why] : results.systems.missing) out << "| " << name << " | not measured: " << why << " | | | |\n";
-    out << "\nWith synced appends a power cut loses nothing that was acknowledged, in any of them.\n";
+    for (const auto &[name, why] : results.systems.missing)
+        out << "| " << name << " | not measured: " << why << " | | | |\n";
+    out << "\nWith synced appends a power cut loses nothing that was acknowledged, in any of "
+           "them.\n";
     return out.str();
 }
 

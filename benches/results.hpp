@@ -26,7 +26,7 @@ std::string to_markdown(const Results &results);
 // Three digits that mean something.
 std::string number(double value);
 
-const Row *find_row(const std::vector<Row> &rows, const std::string &work, const std::string &system,
-                    const std::string &variant = "");
+const Row *find_row(const std::vector<Row> &rows, const std::string &work,
+                    const std::string &system, const std::string &variant = "");
 
 } // namespace bench

@@ -17,12 +17,14 @@ namespace bench {
 
 void *shared_memory(std::size_t bytes) {
     void *memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED) throw std::runtime_error("no memory");
+    if (memory == MAP_FAILED)
+        throw std::runtime_error("no memory");
     return memory;
 }
 
 void Samples::extra(const char *name, double value) {
-    if (extras == extras_max) throw std::logic_error("too many extras");
+    if (extras == extras_max)
+        throw std::logic_error("too many extras");
     std::snprintf(extra_[extras].name, sizeof extra_[extras].name, "%s", name);
     extra_[extras++].value = value;
 }
@@ -35,7 +37,8 @@ struct Page {
     Samples samples;
 };
 
-// A process that waits for a byte, does something, and answers with one; it ends when the byte says so.
+// A process that waits for a byte, does something, and answers with one; it ends when the byte says
+// so.
 constexpr char go = 'g', quit = 'q';
 struct Process {
     pid_t pid;
@@ -44,13 +47,16 @@ struct Process {
 
 template <typename F> Process start_process(F body) {
     int to[2], from[2];
-    if (pipe2(to, O_CLOEXEC) || pipe2(from, O_CLOEXEC)) throw std::runtime_error("no pipes");
+    if (pipe2(to, O_CLOEXEC) || pipe2(from, O_CLOEXEC))
+        throw std::runtime_error("no pipes");
     std::fflush(stdout);
     pid_t parent = getpid(), pid = fork();
-    if (pid < 0) throw std::runtime_error("no process");
+    if (pid < 0)
+        throw std::runtime_error("no process");
     if (pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
-        if (getppid() != parent) _exit(1);
+        if (getppid() != parent)
+            _exit(1);
         close(to[1]);
         close(from[0]);
         body(to[0], from[1]);
@@ -63,7 +69,8 @@ template <typename F> Process start_process(F body) {
 
 // That the other end is gone is noticed when it does not answer.
 void tell(int fd, char what = go) {
-    if (write(fd, &what, 1) != 1) return;
+    if (write(fd, &what, 1) != 1)
+        return;
 }
 
 // Whether there is something to do; not if the other end is gone or the time is up.
@@ -75,7 +82,8 @@ bool heard(int fd, int timeout_ms) {
 
 void end(const Process &process) {
     tell(process.to, quit);
-    if (!heard(process.from, 120000)) kill(process.pid, SIGKILL);
+    if (!heard(process.from, 120000))
+        kill(process.pid, SIGKILL);
     close(process.to);
     close(process.from);
     waitpid(process.pid, nullptr, 0);
@@ -90,7 +98,8 @@ struct Worker {
 
 constexpr int longest_ms = 1200000;
 
-void work(const Work &work, const System &system, const std::string &folder, Page *page, int in, int out) {
+void work(const Work &work, const System &system, const std::string &folder, Page *page, int in,
+          int out) {
     try {
         std::filesystem::create_directories(folder);
         if (heard(in, -1)) {
@@ -109,18 +118,21 @@ void work(const Work &work, const System &system, const std::string &folder, Pag
     }
 }
 
-RoundFigures figures(Samples &samples, std::vector<double> &quantiles) {
-    RoundFigures result{NAN, NAN, NAN, NAN, NAN, NAN, {}};
+RoundFigures figures(Samples &samples) {
+    RoundFigures result{NAN, NAN, NAN, NAN, NAN, NAN, {}, {}};
     for (std::size_t i = 0; i < samples.extras; ++i) {
         result.extras[samples.extra_[i].name] = samples.extra_[i].value;
     }
-    if (samples.mean_us >= 0) result.mean = samples.mean_us;
-    if (samples.count == 0) return result;
+    if (samples.mean_us >= 0)
+        result.mean = samples.mean_us;
+    if (samples.count == 0)
+        return result;
     float *us = samples.us_;
     std::size_t n = samples.count;
     if (samples.mean_us < 0) {
         double sum = 0;
-        for (std::size_t i = 0; i < n; ++i) sum += us[i];
+        for (std::size_t i = 0; i < n; ++i)
+            sum += us[i];
         result.mean = sum / static_cast<double>(n);
     }
     std::sort(us, us + n);
@@ -130,27 +142,32 @@ RoundFigures figures(Samples &samples, std::vector<double> &quantiles) {
     result.p99 = at(0.99);
     result.p999 = at(0.999);
     result.max = at(1);
-    quantiles.clear();
-    for (double part : quantile_parts) quantiles.push_back(at(part));
+    for (double part : quantile_parts)
+        result.quantiles.push_back(at(part));
     return result;
 }
 
 // One step of a worker: preparing, or a round.
 bool step(Worker &worker) {
-    if (!worker.alive) return false;
+    if (!worker.alive)
+        return false;
     tell(worker.process.to);
-    if (heard(worker.process.from, longest_ms)) return true;
+    if (heard(worker.process.from, longest_ms))
+        return true;
     worker.alive = false;
     kill(worker.process.pid, SIGKILL);
-    worker.row.error = *worker.page->error ? worker.page->error : "the process ended or took too long";
+    worker.row.error =
+        *worker.page->error ? worker.page->error : "the process ended or took too long";
     std::fprintf(stderr, "  %s: %s\n", worker.row.system.name.c_str(), worker.row.error.c_str());
     return false;
 }
 
 double median_of(std::vector<double> values) {
-    values.erase(std::remove_if(values.begin(), values.end(), [](double v) { return std::isnan(v); }),
-                 values.end());
-    if (values.empty()) return NAN;
+    values.erase(
+        std::remove_if(values.begin(), values.end(), [](double v) { return std::isnan(v); }),
+        values.end());
+    if (values.empty())
+        return NAN;
     std::sort(values.begin(), values.end());
     std::size_t n = values.size();
     return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
@@ -160,7 +177,8 @@ double median_of(std::vector<double> values) {
 
 double Row::median(double RoundFigures::*figure) const {
     std::vector<double> values;
-    for (const RoundFigures &round : rounds) values.push_back(round.*figure);
+    for (const RoundFigures &round : rounds)
+        values.push_back(round.*figure);
     return median_of(values);
 }
 
@@ -168,15 +186,28 @@ double Row::extra(const std::string &name) const {
     std::vector<double> values;
     for (const RoundFigures &round : rounds) {
         auto found = round.extras.find(name);
-        if (found != round.extras.end()) values.push_back(found->second);
+        if (found != round.extras.end())
+            values.push_back(found->second);
     }
     return median_of(values);
 }
 
 double Row::worst() const {
     double worst = NAN;
-    for (const RoundFigures &round : rounds) worst = std::fmax(worst, round.max);
+    for (const RoundFigures &round : rounds)
+        worst = std::fmax(worst, round.max);
     return worst;
+}
+
+std::vector<double> Row::quantiles() const {
+    std::vector<double> medians;
+    for (std::size_t i = 0; !rounds.empty() && i < rounds.front().quantiles.size(); ++i) {
+        std::vector<double> values;
+        for (const RoundFigures &round : rounds)
+            values.push_back(round.quantiles[i]);
+        medians.push_back(median_of(values));
+    }
+    return medians;
 }
 
 std::vector<Row> measure(const Group &group, const std::vector<System> &systems, const Options &) {
@@ -185,21 +216,25 @@ std::vector<Row> measure(const Group &group, const std::vector<System> &systems,
     std::string folder = "work-" + std::to_string(folders++);
     for (const Work &kind : group) {
         for (const System &system : systems) {
-            if (!kind.fits(system)) continue;
+            if (!kind.fits(system))
+                continue;
             auto page = shared<Page>();
             std::string own = folder + "/" + std::to_string(workers.size());
-            Process process = start_process(
-                [&](int in, int out) { work(kind, system, own, page, in, out); });
-            workers.push_back({{kind, system, {}, "", {}}, page, process});
+            Process process =
+                start_process([&](int in, int out) { work(kind, system, own, page, in, out); });
+            workers.push_back({{kind, system, {}, ""}, page, process});
         }
     }
-    for (Worker &worker : workers) step(worker);
+    for (Worker &worker : workers)
+        step(worker);
     int rounds = 0;
-    for (const Work &kind : group) rounds = std::max(rounds, kind.rounds);
+    for (const Work &kind : group)
+        rounds = std::max(rounds, kind.rounds);
     for (int round = 0; round < rounds; ++round) {
         for (Worker &worker : workers) {
-            if (round >= worker.row.work.rounds || !step(worker)) continue;
-            worker.row.rounds.push_back(figures(worker.page->samples, worker.row.quantiles));
+            if (round >= worker.row.work.rounds || !step(worker))
+                continue;
+            worker.row.rounds.push_back(figures(worker.page->samples));
         }
     }
     std::vector<Row> rows;
@@ -231,21 +266,25 @@ Team::Team(int members, const std::function<Part(int)> &prepare) {
             }
         });
         members_.push_back({process.pid, process.to, process.from});
-        if (!heard(process.from, longest_ms)) throw std::runtime_error("a process did not start");
+        if (!heard(process.from, longest_ms))
+            throw std::runtime_error("a process did not start");
     }
 }
 
 Team::~Team() {
-    for (Member &member : members_) end({member.pid, member.to, member.from});
+    for (Member &member : members_)
+        end({member.pid, member.to, member.from});
 }
 
 void Team::start() {
-    for (Member &member : members_) tell(member.to);
+    for (Member &member : members_)
+        tell(member.to);
 }
 
 void Team::finish() {
     for (Member &member : members_) {
-        if (!heard(member.from, longest_ms)) throw std::runtime_error("a process ended");
+        if (!heard(member.from, longest_ms))
+            throw std::runtime_error("a process ended");
     }
 }
 

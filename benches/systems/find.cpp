@@ -20,8 +20,8 @@ void find_rocksdb(Systems &systems, const Options &) {
 
 Systems find_systems(const Options &options) {
     Systems systems;
-    for (auto find : {find_simledger, find_sqlite, find_sqlitecpp, find_lmdb, find_rocksdb, find_fjall,
-                      find_redis, find_honker}) {
+    for (auto find : {find_simledger, find_sqlite, find_sqlitecpp, find_lmdb, find_rocksdb,
+                      find_fjall, find_redis, find_honker}) {
         find(systems, options);
     }
     return systems;

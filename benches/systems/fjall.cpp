@@ -1,5 +1,5 @@
-// fjall, a key-value store in Rust, through the few C functions of benches/engines: a keyspace for each tree,
-// one batch an append.
+// fjall, a key-value store in Rust, through the few C functions of benches/engines: a keyspace for
+// each tree, one batch an append.
 #include <dlfcn.h>
 
 #include "kv.hpp"
@@ -18,8 +18,8 @@ struct Functions {
     int (*sync)(void *db);
     void *(*batch_new)(void *db);
     void (*batch_free)(void *batch);
-    void (*batch_put)(void *batch, char tree, const char *key, std::size_t key_len, const char *value,
-                      std::size_t value_len);
+    void (*batch_put)(void *batch, char tree, const char *key, std::size_t key_len,
+                      const char *value, std::size_t value_len);
     int (*batch_write)(void *batch);
     int (*scan)(void *db, std::uint64_t from, std::size_t limit,
                 void (*visit)(void *user, std::uint64_t id, const char *value, std::size_t len),
@@ -32,7 +32,8 @@ struct Functions {
 Functions fjall;
 
 void check(int failed) {
-    if (failed < 0) throw std::runtime_error(std::string("fjall: ") + fjall.error());
+    if (failed < 0)
+        throw std::runtime_error(std::string("fjall: ") + fjall.error());
 }
 
 void visit(void *digest, std::uint64_t id, const char *value, std::size_t len) {
@@ -56,7 +57,9 @@ class FjallWriting : public KeyValue::Writing {
 class FjallReading : public KeyValue::Reading {
   public:
     explicit FjallReading(void *db) : db_(db) {}
-    void get(std::uint64_t id, Digest &digest) override { check(fjall.get(db_, id, visit, &digest)); }
+    void get(std::uint64_t id, Digest &digest) override {
+        check(fjall.get(db_, id, visit, &digest));
+    }
     void scan(std::uint64_t from, std::size_t limit, Digest &digest) override {
         check(fjall.scan(db_, from, limit, visit, &digest));
     }
@@ -68,7 +71,8 @@ class FjallReading : public KeyValue::Reading {
 class Fjall : public KeyValue {
   public:
     explicit Fjall(const std::string &folder) : db_(fjall.open((folder + "/fjall").c_str())) {
-        if (!db_) check(-1);
+        if (!db_)
+            check(-1);
     }
     ~Fjall() override { fjall.close(db_); }
     bool has(Tree tree, const std::string &key) override {
@@ -98,7 +102,8 @@ void find_fjall(Systems &systems, const Options &options) {
     if (!library || !load(library, "fjall_version", fjall.version) ||
         !load(library, "fjall_open", fjall.open) || !load(library, "fjall_close", fjall.close) ||
         !load(library, "fjall_error", fjall.error) || !load(library, "fjall_has", fjall.has) ||
-        !load(library, "fjall_last_id", fjall.last_id) || !load(library, "fjall_sync", fjall.sync) ||
+        !load(library, "fjall_last_id", fjall.last_id) ||
+        !load(library, "fjall_sync", fjall.sync) ||
         !load(library, "fjall_batch_new", fjall.batch_new) ||
         !load(library, "fjall_batch_free", fjall.batch_free) ||
         !load(library, "fjall_batch_put", fjall.batch_put) ||
@@ -107,16 +112,11 @@ void find_fjall(Systems &systems, const Options &options) {
         systems.missing.emplace_back("fjall", "benches/engines could not be built");
         return;
     }
-    systems.available.push_back({"fjall",
-                                 fjall.version(),
-                                 "all",
-                                 "the newest may be lost, a prefix is left",
-                                 "",
-                                 getting,
-                                 [](const std::string &folder, Sync sync) {
-                                     return std::make_unique<KeyValueStore>(
-                                         std::make_unique<Fjall>(folder), sync);
-                                 }});
+    systems.available.push_back(
+        {"fjall", fjall.version(), "all", "the newest may be lost, a prefix is left", "", getting,
+         [](const std::string &folder, Sync sync) {
+             return std::make_unique<KeyValueStore>(std::make_unique<Fjall>(folder), sync);
+         }});
 }
 
 } // namespace bench

@@ -1,6 +1,6 @@
-// How an entry lies in a key-value store: one record by id, and the four keys that the ledger's table has
-// beside it: unique (timestamp, node), and indexes of timestamp, (node, timestamp) and confidence. Numbers
-// are written so that the order of bytes is theirs.
+// How an entry lies in a key-value store: one record by id, and the four keys that the ledger's
+// table has beside it: unique (timestamp, node), and indexes of timestamp, (node, timestamp) and
+// confidence. Numbers are written so that the order of bytes is theirs.
 #pragma once
 
 #include <cstring>
@@ -12,7 +12,13 @@
 namespace bench {
 
 // Which tree a key belongs to.
-enum class Tree : char { entries = 'e', unique = 'u', timestamp = 't', node = 'n', confidence = 'c' };
+enum class Tree : char {
+    entries = 'e',
+    unique = 'u',
+    timestamp = 't',
+    node = 'n',
+    confidence = 'c'
+};
 
 inline void put_u64(std::string &out, std::uint64_t value) {
     value = __builtin_bswap64(value);
@@ -41,7 +47,8 @@ struct Keys {
         unique.append(from.node);
     }
     void set_others(const Entry &from, std::uint64_t id) {
-        for (std::string *key : {&entry, &timestamp, &node, &confidence}) key->clear();
+        for (std::string *key : {&entry, &timestamp, &node, &confidence})
+            key->clear();
         put_u64(entry, id);
         put_double(timestamp, from.timestamp);
         put_u64(timestamp, id);

@@ -1,7 +1,7 @@
 // The ledger over a key-value store that writes batches atomically: RocksDB and fjall.
 //
-// Ids must become visible in order and (timestamp, node) must be unique, so writers take turns; what is to
-// be on the disk is synced after the turn, by one thread for all who wait.
+// Ids must become visible in order and (timestamp, node) must be unique, so writers take turns;
+// what is to be on the disk is synced after the turn, by one thread for all who wait.
 #pragma once
 
 #include <condition_variable>
@@ -48,8 +48,10 @@ class GroupSync {
     template <typename F> void wait_for(std::uint64_t written, F sync_now) {
         std::unique_lock<std::mutex> lock(mutex_);
         for (;;) {
-            if (synced_ >= written) return;
-            if (!busy_) break;
+            if (synced_ >= written)
+                return;
+            if (!busy_)
+                break;
             done_.wait(lock);
         }
         busy_ = true;
@@ -94,7 +96,9 @@ class KeyValueSession : public Session {
         : store_(store), writing_(store.kv_->writing()), reading_(store.kv_->reading()) {}
 
     std::int64_t append(const Entry &entry) override { return write(&entry, 1); }
-    void append_batch(const Batch &batch) override { write(batch.entries.data(), batch.entries.size()); }
+    void append_batch(const Batch &batch) override {
+        write(batch.entries.data(), batch.entries.size());
+    }
     void poll(std::int64_t since, std::size_t limit, Digest &digest) override {
         reading_->scan(static_cast<std::uint64_t>(since) + 1, limit, digest);
     }
@@ -110,8 +114,10 @@ class KeyValueSession : public Session {
             last_unique_.swap(keys_.unique);
             keys_.set_unique(entries[i]);
             // Entries of a batch come in order, so that there are no two of one key in it.
-            if (i > 0 && keys_.unique <= last_unique_) throw std::runtime_error("batch is not in order");
-            if (store_.kv_->has(Tree::unique, keys_.unique)) throw std::runtime_error("duplicate");
+            if (i > 0 && keys_.unique <= last_unique_)
+                throw std::runtime_error("batch is not in order");
+            if (store_.kv_->has(Tree::unique, keys_.unique))
+                throw std::runtime_error("duplicate");
             keys_.set_others(entries[i], ++id);
             set_record(record_, entries[i]);
             writing_->put(Tree::entries, keys_.entry, record_);

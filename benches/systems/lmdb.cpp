@@ -1,5 +1,6 @@
 // LMDB without syncing, through the file's write calls and through a writable map (MDB_WRITEMAP): a
-// transaction an append. A thread keeps its read transaction and cursor, and renews them for each read.
+// transaction an append. A thread keeps its read transaction and cursor, and renews them for each
+// read.
 #include <lmdb.h>
 
 #include "keys.hpp"
@@ -9,7 +10,8 @@ namespace bench {
 namespace {
 
 void check(int code) {
-    if (code != MDB_SUCCESS) throw std::runtime_error(std::string("LMDB: ") + mdb_strerror(code));
+    if (code != MDB_SUCCESS)
+        throw std::runtime_error(std::string("LMDB: ") + mdb_strerror(code));
 }
 
 MDB_val val(const std::string &bytes) { return {bytes.size(), const_cast<char *>(bytes.data())}; }
@@ -31,7 +33,9 @@ class LmdbSession : public Session {
     }
 
     std::int64_t append(const Entry &entry) override { return write(&entry, 1); }
-    void append_batch(const Batch &batch) override { write(batch.entries.data(), batch.entries.size()); }
+    void append_batch(const Batch &batch) override {
+        write(batch.entries.data(), batch.entries.size());
+    }
     void poll(std::int64_t since, std::size_t limit, Digest &digest) override {
         check(mdb_txn_renew(reading_));
         check(mdb_cursor_renew(reading_, cursor_));
@@ -41,15 +45,18 @@ class LmdbSession : public Session {
             add(key, value, digest);
             code = mdb_cursor_get(cursor_, &key, &value, MDB_NEXT);
         }
-        if (code != MDB_NOTFOUND) check(code);
+        if (code != MDB_NOTFOUND)
+            check(code);
         mdb_txn_reset(reading_);
     }
     void get(std::int64_t id, Digest &digest) override {
         check(mdb_txn_renew(reading_));
         MDB_val key = id_key(static_cast<std::uint64_t>(id)), value;
         int code = mdb_get(reading_, trees_.entries, &key, &value);
-        if (code == MDB_SUCCESS) add(key, value, digest);
-        if (code != MDB_NOTFOUND) check(code);
+        if (code == MDB_SUCCESS)
+            add(key, value, digest);
+        if (code != MDB_NOTFOUND)
+            check(code);
         mdb_txn_reset(reading_);
     }
 
@@ -68,13 +75,15 @@ class LmdbSession : public Session {
         check(mdb_txn_begin(env_, nullptr, 0, &txn));
         try {
             std::uint64_t id = last_id(txn);
-            for (std::size_t i = 0; i < count; ++i) put(txn, entries[i], ++id);
+            for (std::size_t i = 0; i < count; ++i)
+                put(txn, entries[i], ++id);
             int code = mdb_txn_commit(txn);
             txn = nullptr;
             check(code);
             return static_cast<std::int64_t>(id);
         } catch (...) {
-            if (txn) mdb_txn_abort(txn);
+            if (txn)
+                mdb_txn_abort(txn);
             throw;
         }
     }
@@ -84,7 +93,8 @@ class LmdbSession : public Session {
         MDB_val key, value;
         int code = mdb_cursor_get(cursor, &key, &value, MDB_LAST);
         mdb_cursor_close(cursor);
-        if (code == MDB_NOTFOUND) return 0;
+        if (code == MDB_NOTFOUND)
+            return 0;
         check(code);
         return get_u64(static_cast<const char *>(key.mv_data));
     }
@@ -119,7 +129,8 @@ class LmdbStore : public Store {
         check(mdb_env_set_maxdbs(env_, 5));
         check(mdb_env_set_maxreaders(env_, 256));
         check(mdb_env_set_mapsize(env_, std::size_t{32} << 30));
-        check(mdb_env_open(env_, (folder + "/ledger.mdb").c_str(), flags | MDB_NOSUBDIR | MDB_NOTLS, 0644));
+        check(mdb_env_open(env_, (folder + "/ledger.mdb").c_str(), flags | MDB_NOSUBDIR | MDB_NOTLS,
+                           0644));
         MDB_txn *txn;
         check(mdb_txn_begin(env_, nullptr, 0, &txn));
         check(mdb_dbi_open(txn, "entries", MDB_CREATE, &trees_.entries));
@@ -130,14 +141,17 @@ class LmdbStore : public Store {
         check(mdb_txn_commit(txn));
     }
     ~LmdbStore() override { mdb_env_close(env_); }
-    std::unique_ptr<Session> session() override { return std::make_unique<LmdbSession>(env_, trees_); }
+    std::unique_ptr<Session> session() override {
+        return std::make_unique<LmdbSession>(env_, trees_);
+    }
 
   private:
     MDB_env *env_ = nullptr;
     Trees trees_{};
 };
 
-// Synced appends are LMDB's default: a sync in each commit, since what its flags put off may damage the file.
+// Synced appends are LMDB's default: a sync in each commit, since what its flags put off may damage
+// the file.
 System lmdb(const char *name, unsigned flags) {
     return {name,
             std::to_string(MDB_VERSION_MAJOR) + "." + std::to_string(MDB_VERSION_MINOR) + "." +

@@ -1,7 +1,9 @@
-// Redis Streams over a unix socket: a server that this program starts in the folder of the store and ends by
-// its process id, and the little of Redis' protocol that is needed. A batch is a pipeline.
+// Redis Streams over a unix socket: a server that this program starts in the folder of the store
+// and ends by its process id, and the little of Redis' protocol that is needed. A batch is a
+// pipeline.
 //
-// A position is the stream's own id, "milliseconds-sequence", in one number: 20 bits for the sequence.
+// A position is the stream's own id, "milliseconds-sequence", in one number: 20 bits for the
+// sequence.
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
@@ -33,7 +35,8 @@ class Client {
         fd_ = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
         sockaddr_un address{};
         address.sun_family = AF_UNIX;
-        if (path.size() >= sizeof address.sun_path) throw std::runtime_error("Redis: path too long");
+        if (path.size() >= sizeof address.sun_path)
+            throw std::runtime_error("Redis: path too long");
         std::strcpy(address.sun_path, path.c_str());
         if (connect(fd_, reinterpret_cast<sockaddr *>(&address), sizeof address) != 0) {
             close(fd_);
@@ -54,7 +57,8 @@ class Client {
     void send_all() {
         for (std::size_t sent = 0; sent < out_.size();) {
             ssize_t n = send(fd_, out_.data() + sent, out_.size() - sent, MSG_NOSIGNAL);
-            if (n <= 0) throw std::runtime_error("Redis: the connection is gone");
+            if (n <= 0)
+                throw std::runtime_error("Redis: the connection is gone");
             sent += static_cast<std::size_t>(n);
         }
         out_.clear();
@@ -62,7 +66,8 @@ class Client {
     // The head of what comes next: its type and number. -1 is nil.
     std::pair<char, long> head() {
         std::string_view line = this->line();
-        if (line[0] == '-') throw std::runtime_error("Redis: " + std::string(line.substr(1)));
+        if (line[0] == '-')
+            throw std::runtime_error("Redis: " + std::string(line.substr(1)));
         return {line[0], std::strtol(line.data() + 1, nullptr, 10)};
     }
     // A string, valid until the next call.
@@ -79,9 +84,11 @@ class Client {
     std::string_view line() {
         std::size_t from = 0;
         for (;;) {
-            auto found = static_cast<const char *>(std::memchr(in_.data() + at_ + from, '\n', end_ - at_ - from));
+            auto found = static_cast<const char *>(
+                std::memchr(in_.data() + at_ + from, '\n', end_ - at_ - from));
             if (found) {
-                std::string_view line(in_.data() + at_, static_cast<std::size_t>(found - in_.data()) - at_ - 1);
+                std::string_view line(in_.data() + at_,
+                                      static_cast<std::size_t>(found - in_.data()) - at_ - 1);
                 at_ += line.size() + 2;
                 return line;
             }
@@ -97,9 +104,11 @@ class Client {
                 end_ -= at_;
                 at_ = 0;
             }
-            if (in_.size() - end_ < 1 << 16) in_.resize(in_.size() + (1 << 17));
+            if (in_.size() - end_ < 1 << 16)
+                in_.resize(in_.size() + (1 << 17));
             ssize_t n = recv(fd_, in_.data() + end_, in_.size() - end_, 0);
-            if (n <= 0) throw std::runtime_error("Redis: the connection is gone");
+            if (n <= 0)
+                throw std::runtime_error("Redis: the connection is gone");
             end_ += static_cast<std::size_t>(n);
         }
     }
@@ -121,11 +130,14 @@ class RedisSession : public Session {
     }
     void append_batch(const Batch &batch) override {
         client_.command({"MULTI"});
-        for (const Entry &entry : batch.entries) add_command(entry);
+        for (const Entry &entry : batch.entries)
+            add_command(entry);
         client_.command({"EXEC"});
         client_.send_all();
-        for (std::size_t i = 0; i < batch.entries.size() + 1; ++i) client_.simple(); // queued
-        for (long left = client_.head().second; left > 0; --left) client_.text();
+        for (std::size_t i = 0; i < batch.entries.size() + 1; ++i)
+            client_.simple(); // queued
+        for (long left = client_.head().second; left > 0; --left)
+            client_.text();
     }
     void poll(std::int64_t since, std::size_t limit, Digest &digest) override {
         std::string from = position_text(since + 1);
@@ -146,9 +158,10 @@ class RedisSession : public Session {
     void wait(std::int64_t since, Digest &digest) override {
         client_.command({"XREAD", "BLOCK", "1000", "STREAMS", "ledger", position_text(since)});
         client_.send_all();
-        if (client_.head().second <= 0) return; // nil: nothing came
-        client_.head();                         // the stream
-        client_.text();                         // its name
+        if (client_.head().second <= 0)
+            return;     // nil: nothing came
+        client_.head(); // the stream
+        client_.text(); // its name
         entries(digest);
     }
 
@@ -157,9 +170,16 @@ class RedisSession : public Session {
         char timestamp[32], confidence[32];
         int timestamp_len = std::snprintf(timestamp, sizeof timestamp, "%.5f", entry.timestamp);
         int confidence_len = std::snprintf(confidence, sizeof confidence, "%.3f", entry.confidence);
-        client_.command({"XADD", "ledger", "*", "timestamp",
-                         {timestamp, static_cast<std::size_t>(timestamp_len)}, "node", entry.node,
-                         "features", entry.features, "confidence",
+        client_.command({"XADD",
+                         "ledger",
+                         "*",
+                         "timestamp",
+                         {timestamp, static_cast<std::size_t>(timestamp_len)},
+                         "node",
+                         entry.node,
+                         "features",
+                         entry.features,
+                         "confidence",
                          {confidence, static_cast<std::size_t>(confidence_len)}});
     }
     void entries(Digest &digest) {
@@ -182,8 +202,10 @@ class RedisSession : public Session {
 
 // The server's program: Debian has it in the package of tools too, which starts no service.
 const char *server_program() {
-    for (const char *path : {"/usr/bin/redis-server", "/usr/local/bin/redis-server", "/usr/bin/redis-check-rdb"}) {
-        if (access(path, X_OK) == 0) return path;
+    for (const char *path :
+         {"/usr/bin/redis-server", "/usr/local/bin/redis-server", "/usr/bin/redis-check-rdb"}) {
+        if (access(path, X_OK) == 0)
+            return path;
     }
     return nullptr;
 }
@@ -197,11 +219,13 @@ class Server {
         pid_ = fork();
         if (pid_ == 0) {
             prctl(PR_SET_PDEATHSIG, SIGKILL);
-            if (getppid() != parent) _exit(1);
+            if (getppid() != parent)
+                _exit(1);
             const char *fsync = sync == Sync::every_append ? "always" : "everysec";
-            execl(server_program(), "redis-server", "--port", "0", "--unixsocket", socket_name, "--dir",
-                  folder.c_str(), "--save", "", "--appendonly", "yes", "--appendfsync", fsync, "--logfile",
-                  "redis.log", "--daemonize", "no", static_cast<char *>(nullptr));
+            execl(server_program(), "redis-server", "--port", "0", "--unixsocket", socket_name,
+                  "--dir", folder.c_str(), "--save", "", "--appendonly", "yes", "--appendfsync",
+                  fsync, "--logfile", "redis.log", "--daemonize", "no",
+                  static_cast<char *>(nullptr));
             _exit(1);
         }
     }
@@ -217,7 +241,8 @@ class Server {
 class RedisStore : public Store {
   public:
     RedisStore(const std::string &folder, Sync sync) : socket_(folder + "/" + socket_name) {
-        if (access(socket_.c_str(), F_OK) == 0) return; // another process of the measurement started it
+        if (access(socket_.c_str(), F_OK) == 0)
+            return; // another process of the measurement started it
         server_ = std::make_unique<Server>(folder, sync);
         for (int tries = 0;; ++tries) {
             try {
@@ -227,7 +252,8 @@ class RedisStore : public Store {
                 client.simple();
                 return;
             } catch (const std::exception &) {
-                if (tries == 1000) throw;
+                if (tries == 1000)
+                    throw;
                 nap_us(10000);
             }
         }
@@ -245,7 +271,8 @@ std::string version_of(const char *program) {
     FILE *pipe = popen(shell.c_str(), "r");
     char line[256] = "";
     if (pipe) {
-        if (!fgets(line, sizeof line, pipe)) line[0] = 0;
+        if (!fgets(line, sizeof line, pipe))
+            line[0] = 0;
         pclose(pipe);
     }
     const char *at = std::strstr(line, "v=");
@@ -261,15 +288,12 @@ void find_redis(Systems &systems, const Options &) {
         systems.missing.emplace_back("Redis Streams", "its server is not installed");
         return;
     }
-    systems.available.push_back({"Redis Streams",
-                                 version,
-                                 "all, also of the server's",
-                                 "a second or two may be lost",
-                                 "no unique key, no indexes but its ids",
-                                 processes | waiting | getting | serving,
-                                 [](const std::string &folder, Sync sync) {
-                                     return std::make_unique<RedisStore>(folder, sync);
-                                 }});
+    systems.available.push_back(
+        {"Redis Streams", version, "all, also of the server's", "a second or two may be lost",
+         "no unique key, no indexes but its ids", processes | waiting | getting | serving,
+         [](const std::string &folder, Sync sync) {
+             return std::make_unique<RedisStore>(folder, sync);
+         }});
 }
 
 } // namespace bench

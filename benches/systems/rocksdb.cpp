@@ -1,5 +1,5 @@
-// RocksDB through its C API: one WriteBatch an append, the trees told apart by the first byte of the key.
-// Readers have a tailing iterator, which is made for those who follow what is new.
+// RocksDB through its C API: one WriteBatch an append, the trees told apart by the first byte of
+// the key. Readers have a tailing iterator, which is made for those who follow what is new.
 #include <rocksdb/c.h>
 #include <rocksdb/version.h>
 
@@ -10,7 +10,8 @@ namespace bench {
 namespace {
 
 void check(char *error) {
-    if (!error) return;
+    if (!error)
+        return;
     std::string message = error;
     rocksdb_free(error);
     throw std::runtime_error("RocksDB: " + message);
@@ -60,9 +61,11 @@ class RocksReading : public KeyValue::Reading {
     void get(std::uint64_t id, Digest &digest) override {
         set_id(id);
         char *error = nullptr;
-        rocksdb_pinnableslice_t *value = rocksdb_get_pinned(db_, options_, key_.data(), key_.size(), &error);
+        rocksdb_pinnableslice_t *value =
+            rocksdb_get_pinned(db_, options_, key_.data(), key_.size(), &error);
         check(error);
-        if (!value) return;
+        if (!value)
+            return;
         std::size_t len;
         const char *bytes = rocksdb_pinnableslice_value(value, &len);
         add_record(id, bytes, len, digest);
@@ -74,7 +77,8 @@ class RocksReading : public KeyValue::Reading {
         for (; limit > 0 && rocksdb_iter_valid(iterator_); --limit, rocksdb_iter_next(iterator_)) {
             std::size_t key_len, len;
             const char *key = rocksdb_iter_key(iterator_, &key_len);
-            if (key[0] != static_cast<char>(Tree::entries)) break;
+            if (key[0] != static_cast<char>(Tree::entries))
+                break;
             const char *value = rocksdb_iter_value(iterator_, &len);
             add_record(get_u64(key + 1), value, len, digest);
         }
@@ -119,9 +123,11 @@ class Rocks : public KeyValue {
     bool has(Tree tree, const std::string &key) override {
         with_tree(key_, tree, key);
         char *error = nullptr;
-        rocksdb_pinnableslice_t *value = rocksdb_get_pinned(db_, options_, key_.data(), key_.size(), &error);
+        rocksdb_pinnableslice_t *value =
+            rocksdb_get_pinned(db_, options_, key_.data(), key_.size(), &error);
         check(error);
-        if (value) rocksdb_pinnableslice_destroy(value);
+        if (value)
+            rocksdb_pinnableslice_destroy(value);
         return value != nullptr;
     }
     std::uint64_t last_id() override {
@@ -132,7 +138,8 @@ class Rocks : public KeyValue {
         std::uint64_t id = 0;
         if (rocksdb_iter_valid(iterator)) {
             const char *key = rocksdb_iter_key(iterator, &len);
-            if (key[0] == static_cast<char>(Tree::entries)) id = get_u64(key + 1);
+            if (key[0] == static_cast<char>(Tree::entries))
+                id = get_u64(key + 1);
         }
         rocksdb_iter_destroy(iterator);
         return id;
@@ -158,10 +165,7 @@ void find_rocksdb(Systems &systems, const Options &) {
         {"RocksDB",
          std::to_string(ROCKSDB_MAJOR) + "." + std::to_string(ROCKSDB_MINOR) + "." +
              std::to_string(ROCKSDB_PATCH),
-         "all",
-         "the newest may be lost, a prefix is left",
-         "",
-         getting,
+         "all", "the newest may be lost, a prefix is left", "", getting,
          [](const std::string &folder, Sync sync) {
              return std::make_unique<KeyValueStore>(std::make_unique<Rocks>(folder), sync);
          }});

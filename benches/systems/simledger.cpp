@@ -6,7 +6,8 @@ namespace bench {
 namespace {
 
 void check(simledger_status status, simledger_error *error) {
-    if (status == SIMLEDGER_OK) return;
+    if (status == SIMLEDGER_OK)
+        return;
     std::string message = simledger_error_message(error);
     simledger_error_free(error);
     throw std::runtime_error("simledger: " + message);
@@ -33,7 +34,8 @@ class SimledgerSession : public Session {
     std::int64_t append(const Entry &entry) override {
         simledger_error *error = nullptr;
         std::int64_t id;
-        check(simledger_append_json(ledger_, entry.json.data(), entry.json.size(), &id, &error), error);
+        check(simledger_append_json(ledger_, entry.json.data(), entry.json.size(), &id, &error),
+              error);
         return id;
     }
     void append_batch(const Batch &batch) override {
@@ -74,7 +76,8 @@ class SimledgerSession : public Session {
         simledger_entries *entries;
         simledger_status status =
             simledger_wait_since(ledger_, since, SIMLEDGER_NO_LIMIT, 1, nullptr, &entries, &error);
-        if (status != SIMLEDGER_TIMEOUT) check(status, error);
+        if (status != SIMLEDGER_TIMEOUT)
+            check(status, error);
         visit(entries, digest);
         simledger_entries_free(entries);
     }
@@ -87,7 +90,8 @@ class SimledgerSession : public Session {
         simledger_error *error = nullptr;
         simledger_entries *entries;
         check(simledger_read_all(ledger_, &entries, &error), error);
-        return {entries, [](void *all) { simledger_entries_free(static_cast<simledger_entries *>(all)); }};
+        return {entries,
+                [](void *all) { simledger_entries_free(static_cast<simledger_entries *>(all)); }};
     }
 
   private:
@@ -108,7 +112,9 @@ class SimledgerStore : public Store {
     }
     ~SimledgerStore() override { simledger_close(ledger_, nullptr); }
 
-    std::unique_ptr<Session> session() override { return std::make_unique<SimledgerSession>(ledger_); }
+    std::unique_ptr<Session> session() override {
+        return std::make_unique<SimledgerSession>(ledger_);
+    }
     void settle() override {
         simledger_error *error = nullptr;
         check(simledger_flush(ledger_, &error), error);
@@ -120,8 +126,8 @@ class SimledgerStore : public Store {
   private:
     static void set(simledger_config *config, const char *key, const std::string &value) {
         simledger_error *error = nullptr;
-        check(simledger_config_set(config, key, SIMLEDGER_NUL_TERMINATED, value.data(), value.size(),
-                                   &error),
+        check(simledger_config_set(config, key, SIMLEDGER_NUL_TERMINATED, value.data(),
+                                   value.size(), &error),
               error);
     }
     double metric(const char *name) {

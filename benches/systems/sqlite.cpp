@@ -1,5 +1,5 @@
-// SQLite from C, as people write it and tuned: the two differ in a few settings, in how a limit is given,
-// and in a mutex before the writers of a process, who else sleep in SQLite's busy handler.
+// SQLite from C, as people write it and tuned: the two differ in a few settings, in how a limit is
+// given, and in a mutex before the writers of a process, who else sleep in SQLite's busy handler.
 #include "sqlite.hpp"
 
 #include <mutex>
@@ -11,7 +11,8 @@ namespace {
 
 std::string settings(bool tuned, Sync sync) {
     std::string sql = "PRAGMA journal_mode = WAL; PRAGMA foreign_keys = ON;";
-    sql += sync == Sync::every_append ? "PRAGMA synchronous = FULL;" : "PRAGMA synchronous = NORMAL;";
+    sql +=
+        sync == Sync::every_append ? "PRAGMA synchronous = FULL;" : "PRAGMA synchronous = NORMAL;";
     sql += tuned ? "PRAGMA cache_size = -64000; PRAGMA wal_autocheckpoint = 4000;"
                    "PRAGMA mmap_size = 1073741824; PRAGMA temp_store = MEMORY;"
                  : "PRAGMA cache_size = -10000;";
@@ -42,25 +43,29 @@ class SqliteSession : public Session {
     void append_batch(const Batch &batch) override {
         auto turn = writers_turn();
         begin_.run();
-        for (const Entry &entry : batch.entries) insert(entry);
+        for (const Entry &entry : batch.entries)
+            insert(entry);
         commit_.run();
     }
     void poll(std::int64_t since, std::size_t limit, Digest &digest) override {
         sqlite3_bind_int64(since_, 1, since);
         sqlite3_bind_int64(since_, 2, static_cast<sqlite3_int64>(limit));
-        while (since_.step()) add(since_, digest);
+        while (since_.step())
+            add(since_, digest);
         sqlite3_reset(since_);
     }
     void get(std::int64_t id, Digest &digest) override {
         sqlite3_bind_int64(get_, 1, id);
-        if (get_.step()) add(get_, digest);
+        if (get_.step())
+            add(get_, digest);
         sqlite3_reset(get_);
     }
     void wait(std::int64_t since, Digest &digest) override {
         std::uint64_t begun = now_ns();
         for (;;) {
             poll(since, no_limit, digest);
-            if (digest.count || us_since(begun) > 1e6) return;
+            if (digest.count || us_since(begun) > 1e6)
+                return;
             nap_us(1000);
         }
     }

@@ -8,14 +8,16 @@
 namespace bench {
 
 inline void check_sqlite(int code, sqlite3 *db) {
-    if (code == SQLITE_OK || code == SQLITE_DONE || code == SQLITE_ROW) return;
+    if (code == SQLITE_OK || code == SQLITE_DONE || code == SQLITE_ROW)
+        return;
     throw std::runtime_error(std::string("SQLite: ") + (db ? sqlite3_errmsg(db) : "out of memory"));
 }
 
 class Statement {
   public:
     Statement(sqlite3 *db, const char *sql) {
-        check_sqlite(sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement_, nullptr), db);
+        check_sqlite(
+            sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement_, nullptr), db);
     }
     ~Statement() { sqlite3_finalize(statement_); }
     Statement(const Statement &) = delete;
@@ -23,7 +25,8 @@ class Statement {
 
     operator sqlite3_stmt *() const { return statement_; }
     void bind(int at, std::string_view text) {
-        sqlite3_bind_text(statement_, at, text.data(), static_cast<int>(text.size()), SQLITE_STATIC);
+        sqlite3_bind_text(statement_, at, text.data(), static_cast<int>(text.size()),
+                          SQLITE_STATIC);
     }
     bool step() {
         int code = sqlite3_step(statement_);

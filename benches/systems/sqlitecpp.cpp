@@ -22,18 +22,21 @@ class SqliteCppSession : public Session {
     }
     void append_batch(const Batch &batch) override {
         SQLite::Transaction transaction(db_, SQLite::TransactionBehavior::IMMEDIATE);
-        for (const Entry &entry : batch.entries) insert(entry);
+        for (const Entry &entry : batch.entries)
+            insert(entry);
         transaction.commit();
     }
     void poll(std::int64_t since, std::size_t limit, Digest &digest) override {
         since_.bind(1, since);
         since_.bind(2, static_cast<std::int64_t>(limit));
-        while (since_.executeStep()) add(since_, digest);
+        while (since_.executeStep())
+            add(since_, digest);
         since_.reset();
     }
     void get(std::int64_t id, Digest &digest) override {
         get_.bind(1, id);
-        if (get_.executeStep()) add(get_, digest);
+        if (get_.executeStep())
+            add(get_, digest);
         get_.reset();
     }
 
@@ -70,7 +73,8 @@ class SqliteCppSession : public Session {
 
 class SqliteCppStore : public Store {
   public:
-    SqliteCppStore(const std::string &folder, Sync sync) : path_(folder + "/ledger.db"), sync_(sync) {
+    SqliteCppStore(const std::string &folder, Sync sync)
+        : path_(folder + "/ledger.db"), sync_(sync) {
         session();
     }
     std::unique_ptr<Session> session() override {
@@ -85,15 +89,12 @@ class SqliteCppStore : public Store {
 } // namespace
 
 void find_sqlitecpp(Systems &systems, const Options &) {
-    systems.available.push_back({"SQLiteCpp",
-                                 std::string(SQLITECPP_VERSION) + ", SQLite " + SQLite::getLibVersion(),
-                                 "all",
-                                 "the newest may be lost, a prefix is left",
-                                 "",
-                                 processes | getting,
-                                 [](const std::string &folder, Sync sync) {
-                                     return std::make_unique<SqliteCppStore>(folder, sync);
-                                 }});
+    systems.available.push_back(
+        {"SQLiteCpp", std::string(SQLITECPP_VERSION) + ", SQLite " + SQLite::getLibVersion(), "all",
+         "the newest may be lost, a prefix is left", "", processes | getting,
+         [](const std::string &folder, Sync sync) {
+             return std::make_unique<SqliteCppStore>(folder, sync);
+         }});
 }
 
 } // namespace bench

@@ -9,7 +9,8 @@ namespace bench {
 namespace {
 
 // Appends at a pace until it is told to stop, and puts down how long each took.
-template <typename Until> void append_paced(Session &session, std::vector<float> &times, Until until) {
+template <typename Until>
+void append_paced(Session &session, std::vector<float> &times, Until until) {
     while (!until()) {
         Entries texts;
         for (const Entry &entry : texts.make(50)) {
@@ -17,7 +18,8 @@ template <typename Until> void append_paced(Session &session, std::vector<float>
             session.append(entry);
             times.push_back(static_cast<float>(us_since(before)));
             nap_us(200);
-            if (until()) return;
+            if (until())
+                return;
         }
     }
 }
@@ -53,14 +55,17 @@ void add_cleanup(Groups &groups, const Options &options) {
             });
             append_paced(*opened->session, during, [&] { return done.load(); });
             cleaner.join();
-            if (failed) std::rethrow_exception(failed);
-            for (float us : during) samples.add(us);
+            if (failed)
+                std::rethrow_exception(failed);
+            for (float us : during)
+                samples.add(us);
             samples.extra("usual_p50", at(usual, 0.5));
             samples.extra("usual_p99", at(usual, 0.99));
         };
     };
-    groups.push_back({{"cleanup", "appends during a cleanup of " + std::to_string(entries) + " entries", "", 1,
-                       [](const System &system) { return system.able(deleting); }, prepare}});
+    groups.push_back(
+        {{"cleanup", "appends during a cleanup of " + std::to_string(entries) + " entries", "", 1,
+          [](const System &system) { return system.able(deleting); }, prepare}});
 }
 
 } // namespace bench

@@ -1,5 +1,5 @@
-// Reads of what is new: polls, gets, the step of a simulation, and all of it. Calls of a microsecond are
-// timed several at once.
+// Reads of what is new: polls, gets, the step of a simulation, and all of it. Calls of a
+// microsecond are timed several at once.
 #include "works.hpp"
 
 namespace bench {
@@ -11,13 +11,15 @@ volatile double seen; // so that what was read is used
 template <typename F> void repeat(Samples &samples, double us_max, F call) {
     call();
     std::uint64_t begun = now_ns();
-    for (int i = 0; i < 10; ++i) call();
+    for (int i = 0; i < 10; ++i)
+        call();
     double once = us_since(begun) / 10;
     int inner = once > 10 ? 1 : once > 1 ? 10 : 100;
     begun = now_ns();
     while (us_since(begun) < us_max) {
         std::uint64_t before = now_ns();
-        for (int i = 0; i < inner; ++i) call();
+        for (int i = 0; i < inner; ++i)
+            call();
         samples.add(us_since(before) / inner);
     }
 }
@@ -25,13 +27,18 @@ template <typename F> void repeat(Samples &samples, double us_max, F call) {
 std::size_t recent(const Options &options) { return options.amount<std::size_t>(5000, 5000, 200); }
 
 void expect(const Digest &digest, std::size_t count) {
-    if (digest.count != count) throw std::runtime_error("read " + std::to_string(digest.count) + " entries");
+    if (digest.count != count)
+        throw std::runtime_error("read " + std::to_string(digest.count) + " entries");
     seen = digest.sum;
 }
 
 Work poll_none(const Options &options) {
     double us_max = options.amount(3e5, 1e5, 5e3);
-    return {"poll of none", "poll of none", "", rounds(options), everybody,
+    return {"poll of none",
+            "poll of none",
+            "",
+            rounds(options),
+            everybody,
             [=](const System &system, const std::string &folder) {
                 auto opened = std::make_shared<Opened>(system, folder);
                 opened->fill(recent(options));
@@ -47,13 +54,18 @@ Work poll_none(const Options &options) {
 
 Work poll_ten(const Options &options) {
     double us_max = options.amount(3e5, 1e5, 5e3);
-    return {"poll of ten", "poll of ten, every field read", "", rounds(options), everybody,
+    return {"poll of ten",
+            "poll of ten, every field read",
+            "",
+            rounds(options),
+            everybody,
             [=](const System &system, const std::string &folder) {
                 auto opened = std::make_shared<Opened>(system, folder);
                 opened->fill(recent(options));
                 std::int64_t since = opened->last_id;
                 Entries ten;
-                for (const Entry &entry : ten.make(10)) opened->session->append(entry);
+                for (const Entry &entry : ten.make(10))
+                    opened->session->append(entry);
                 return [=](Samples &samples) {
                     repeat(samples, us_max, [&] {
                         Digest digest;
@@ -66,14 +78,18 @@ Work poll_ten(const Options &options) {
 
 Work get_recent(const Options &options) {
     double us_max = options.amount(3e5, 1e5, 5e3);
-    return {"get", "get by id, recent", "", rounds(options),
+    return {"get",
+            "get by id, recent",
+            "",
+            rounds(options),
             [](const System &system) { return system.able(getting); },
             [=](const System &system, const std::string &folder) {
                 auto opened = std::make_shared<Opened>(system, folder);
                 opened->fill(recent(options));
                 auto ids = std::make_shared<std::vector<std::int64_t>>();
                 Entries hundred;
-                for (const Entry &entry : hundred.make(100)) ids->push_back(opened->session->append(entry));
+                for (const Entry &entry : hundred.make(100))
+                    ids->push_back(opened->session->append(entry));
                 return [=](Samples &samples) {
                     std::size_t turn = 0;
                     repeat(samples, us_max, [&] {
@@ -90,11 +106,16 @@ Work step(const Options &options) {
     constexpr std::size_t agents = 100;
     auto steps = options.amount<std::size_t>(2000, 500, 5);
     double us_max = options.amount(1e6, 3e5, 1e5);
-    return {"step", "step of 100 agents: one appends, all poll", "", rounds(options), everybody,
+    return {"step",
+            "step of 100 agents: one appends, all poll",
+            "",
+            rounds(options),
+            everybody,
             [=](const System &system, const std::string &folder) {
                 auto opened = std::make_shared<Opened>(system, folder);
                 opened->fill(recent(options));
-                auto positions = std::make_shared<std::vector<std::int64_t>>(agents, opened->last_id);
+                auto positions =
+                    std::make_shared<std::vector<std::int64_t>>(agents, opened->last_id);
                 return [=](Samples &samples) {
                     Entries texts;
                     std::uint64_t begun = now_ns();
@@ -108,7 +129,8 @@ Work step(const Options &options) {
                             position = digest.last_id;
                         }
                         samples.add(us_since(before));
-                        if (us_since(begun) > us_max) break;
+                        if (us_since(begun) > us_max)
+                            break;
                     }
                     opened->store->settle();
                 };
@@ -117,7 +139,11 @@ Work step(const Options &options) {
 
 Work read_all(const Options &options) {
     auto entries = options.amount<std::size_t>(200000, 20000, 400);
-    return {"read all", "read all of " + std::to_string(entries) + " right after an append, every field", "", rounds(options), everybody,
+    return {"read all",
+            "read all of " + std::to_string(entries) + " right after an append, every field",
+            "",
+            rounds(options),
+            everybody,
             [=](const System &system, const std::string &folder) {
                 auto opened = std::make_shared<Opened>(system, folder);
                 opened->fill(entries - 1);

@@ -1,5 +1,5 @@
-// Whether reads enter the kernel: a process that has told it to end this thread at any system call but the
-// last one reads a thousand times, and lives or does not.
+// Whether reads enter the kernel: a process that has told it to end this thread at any system call
+// but the last one reads a thousand times, and lives or does not.
 #include <cstddef>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -22,19 +22,24 @@ bool forbid_system_calls() {
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
     sock_fprog program{sizeof filter / sizeof *filter, filter};
-    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+           prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
 }
 
 // 0 if a thousand calls made none, 1 if they did, -1 if it cannot be found out.
-template <typename F> double enters_kernel(const System &system, const std::string &folder, F call) {
+template <typename F>
+double enters_kernel(const System &system, const std::string &folder, F call) {
     pid_t child = fork();
     if (child == 0) {
         try {
             Opened opened(system, folder);
             opened.fill(100);
-            for (int i = 0; i < 1000; ++i) call(opened);
-            if (!forbid_system_calls()) _exit(2);
-            for (int i = 0; i < 1000; ++i) call(opened);
+            for (int i = 0; i < 1000; ++i)
+                call(opened);
+            if (!forbid_system_calls())
+                _exit(2);
+            for (int i = 0; i < 1000; ++i)
+                call(opened);
             _exit(0);
         } catch (const std::exception &) {
             _exit(3);
@@ -42,7 +47,8 @@ template <typename F> double enters_kernel(const System &system, const std::stri
     }
     int status;
     waitpid(child, &status, 0);
-    if (WIFEXITED(status)) return WEXITSTATUS(status) == 0 ? 0 : -1;
+    if (WIFEXITED(status))
+        return WEXITSTATUS(status) == 0 ? 0 : -1;
     return 1;
 }
 
