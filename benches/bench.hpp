@@ -56,6 +56,8 @@ class Session {
   public:
     virtual ~Session() = default;
     virtual std::int64_t append(const Entry &entry) = 0;
+    // From fields that are apart, where `append` takes JSON.
+    virtual std::int64_t append_fields(const Entry &entry) { return append(entry); }
     // All or nothing, acknowledged when it returns.
     virtual void append_batch(const Batch &batch) = 0;
     virtual void poll(std::int64_t since, std::size_t limit, Digest &digest) = 0;

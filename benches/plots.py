@@ -19,6 +19,7 @@ text { font: 13px system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-seri
 .small { font-size: 12px; fill: #57606a; }
 .ground { fill: #ffffff; }
 .grid { stroke: #d0d7de; stroke-width: 1; }
+.value { paint-order: stroke; stroke: #ffffff; stroke-width: 4px; }
 .bar { fill: #8c99a8; }
 .bar.log { fill: #d4570a; }
 .bar.sqlite { fill: #f0a35e; }
@@ -29,6 +30,7 @@ text { font: 13px system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-seri
   .small { fill: #9da7b3; }
   .ground { fill: #0d1117; }
   .grid { stroke: #30363d; }
+  .value { stroke: #0d1117; }
   .bar { fill: #6e7d8e; }
   .bar.log { fill: #f5822b; }
   .bar.sqlite { fill: #b0703a; }
@@ -129,7 +131,7 @@ def bars(path, rows, works, head):
                     f'<rect x="{axis.begin}" y="{middle - 7:.1f}" width="{length:.1f}" height="14" '
                     f'class="bar {kind}"/>'
                 )
-                parts.append(text(axis.begin + length + 5, middle + 4, short(value), "ours" if kind else ""))
+                parts.append(text(axis.begin + length + 5, middle + 4, short(value), "value ours" if kind else "value"))
         y += 30 + step * rows_in_pair + 42
     write(path, width, y, parts, head)
 
@@ -193,20 +195,20 @@ def main():
             mean("synced", "Synced append, 1 thread"),
             mean("synced 8", "Synced append, 8 threads, per entry"),
         ],
-        "Writing: mean time, less is better (logarithmic)",
+        "Writing: microseconds, mean, less is better (logarithmic)",
     )
     bars(
         folder / "reads.svg",
         rows,
         [
-            mean("poll of none", "Poll of none"),
-            mean("poll of ten", "Poll of ten, every field read"),
-            mean("get", "Get by id, recent"),
-            mean("step", "Step of 100 agents: one appends, all poll"),
-            mean("read all", titles.get("read all", "read all").split(" right")[0].capitalize() + ", every field"),
+            p50("poll of none", "Poll of none, p50"),
+            p50("poll of ten", "Poll of ten, every field read, p50"),
+            p50("get", "Get by id, recent, p50"),
+            mean("step", "Step of 100 agents: one appends, all poll, mean"),
+            mean("read all", titles.get("read all", "read all").split(" right")[0].capitalize() + ", every field, mean"),
             p50("wake processes", "Wake-up across processes, p50"),
         ],
-        "Reading: mean time, less is better (logarithmic)",
+        "Reading: microseconds, less is better (logarithmic)",
     )
 
     tail = lambda part: -math.log10(max(1 - part, 1e-5))

@@ -1,6 +1,7 @@
 // What was measured, as JSON and as tables.
 #pragma once
 
+#include "number.hpp"
 #include "workers.hpp"
 
 namespace bench {
@@ -22,9 +23,6 @@ struct Results {
 
 std::string to_json(const Results &results);
 std::string to_markdown(const Results &results);
-
-// Three digits that mean something.
-std::string number(double value);
 
 const Row *find_row(const std::vector<Row> &rows, const std::string &work,
                     const std::string &system, const std::string &variant = "");

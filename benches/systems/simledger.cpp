@@ -38,6 +38,15 @@ class SimledgerSession : public Session {
               error);
         return id;
     }
+    std::int64_t append_fields(const Entry &entry) override {
+        simledger_error *error = nullptr;
+        std::int64_t id;
+        check(simledger_append(ledger_, entry.timestamp, entry.node.data(), entry.node.size(),
+                               entry.features.data(), entry.features.size(), entry.confidence, &id,
+                               &error),
+              error);
+        return id;
+    }
     void append_batch(const Batch &batch) override {
         simledger_error *error = nullptr;
         std::int64_t first;

@@ -15,11 +15,13 @@ struct Burst {
     double us;
 };
 
+using Append = std::int64_t (Session::*)(const Entry &);
+
 void append_each(Session &session, const std::vector<Entry> &entries, double us_max,
-                 std::vector<float> &times) {
+                 std::vector<float> &times, Append append = &Session::append) {
     std::uint64_t begun = now_ns(), before = begun;
     for (const Entry &entry : entries) {
-        session.append(entry);
+        (session.*append)(entry);
         std::uint64_t after = now_ns();
         times.push_back(static_cast<float>(after - before) / 1e3f);
         before = after;
@@ -28,25 +30,22 @@ void append_each(Session &session, const std::vector<Entry> &entries, double us_
     }
 }
 
-Work one_thread(const char *id, const char *title, Burst burst, Sync sync, const Options &options) {
-    return {id,
-            title,
-            "",
-            rounds(options),
-            everybody,
-            [=](const System &system, const std::string &folder) {
-                auto opened = std::make_shared<Opened>(system, folder, sync);
-                return [=](Samples &samples) {
-                    Entries entries;
-                    auto made = entries.make(burst.entries);
-                    std::vector<float> times;
-                    times.reserve(made.size());
-                    append_each(*opened->session, made, burst.us, times);
-                    for (float us : times)
-                        samples.add(us);
-                    opened->store->settle();
-                };
-            }};
+Work one_thread(const char *id, const char *title, Burst burst, Sync sync, const Options &options,
+                bool (*fits)(const System &) = everybody, Append append = &Session::append) {
+    return {
+        id, title, "", rounds(options), fits, [=](const System &system, const std::string &folder) {
+            auto opened = std::make_shared<Opened>(system, folder, sync);
+            return [=](Samples &samples) {
+                Entries entries;
+                auto made = entries.make(burst.entries);
+                std::vector<float> times;
+                times.reserve(made.size());
+                append_each(*opened->session, made, burst.us, times, append);
+                for (float us : times)
+                    samples.add(us);
+                opened->store->settle();
+            };
+        }};
 }
 
 Work eight_threads(const char *id, const char *title, Burst burst, Sync sync,
@@ -136,6 +135,9 @@ void add_appends(Groups &groups, const Options &options) {
     Burst burst{options.amount<std::size_t>(200000, 100000, 400), us};
     Burst synced{options.amount<std::size_t>(8000, 2000, 40), us};
     groups.push_back({one_thread("append", "append JSON, 1 thread", burst, Sync::usual, options)});
+    groups.push_back({one_thread(
+        "append fields", "append without JSON, 1 thread", burst, Sync::usual, options,
+        [](const System &system) { return system.ours(); }, &Session::append_fields)});
     groups.push_back({eight_threads("append 8", "append JSON, 8 threads, an entry", burst,
                                     Sync::usual, options)});
     groups.push_back({batches(options)});

@@ -64,7 +64,8 @@ void add_cleanup(Groups &groups, const Options &options) {
         };
     };
     groups.push_back(
-        {{"cleanup", "appends during a cleanup of " + std::to_string(entries) + " entries", "", 1,
+        {{"cleanup",
+          "appends during a cleanup of " + number(static_cast<double>(entries)) + " entries", "", 1,
           [](const System &system) { return system.able(deleting); }, prepare}});
 }
 

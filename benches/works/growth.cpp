@@ -44,7 +44,7 @@ void add_growth(Groups &groups, const Options &options) {
             return size <= 1000000 && (system.name == plain_sqlite ||
                                        system.name == "LMDB, no sync" || system.name == "fjall");
         };
-        group.push_back({"growth", "append at " + std::to_string(size) + " entries",
+        group.push_back({"growth", "append at " + number(static_cast<double>(size)) + " entries",
                          std::to_string(size), options.amount(3, 3, 1), fits, prepare});
     }
     groups.push_back(group);

@@ -34,7 +34,9 @@ void add_memory(Groups &groups, const Options &options) {
         };
     };
     groups.push_back(
-        {{"memory", "memory of a result of " + std::to_string(held) + " entries, and of the tail",
+        {{"memory",
+          "memory of a result of " + number(static_cast<double>(held)) +
+              " entries, and of the tail",
           "", 1, [](const System &system) { return system.name == simledger_log; }, prepare}});
 }
 

@@ -140,7 +140,8 @@ Work step(const Options &options) {
 Work read_all(const Options &options) {
     auto entries = options.amount<std::size_t>(200000, 20000, 400);
     return {"read all",
-            "read all of " + std::to_string(entries) + " right after an append, every field",
+            "read all of " + number(static_cast<double>(entries)) +
+                " right after an append, every field",
             "",
             rounds(options),
             everybody,

@@ -3,6 +3,7 @@
 
 #include "../clock.hpp"
 #include "../entries.hpp"
+#include "../number.hpp"
 #include "../workers.hpp"
 
 namespace bench {
@@ -15,6 +16,7 @@ void add_sustained(Groups &, const Options &);
 void add_reads(Groups &, const Options &);
 void add_wakes(Groups &, const Options &);
 void add_growth(Groups &, const Options &);
+void add_crash(Groups &, const Options &);
 void add_cleanup(Groups &, const Options &);
 void add_memory(Groups &, const Options &);
 void add_system_calls(Groups &, const Options &);
