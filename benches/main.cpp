@@ -14,6 +14,7 @@
 
 #include "clock.hpp"
 #include "entries.hpp"
+#include "load.hpp"
 #include "results.hpp"
 
 namespace bench {
@@ -87,6 +88,7 @@ int run(int argc, char **argv) {
     signal(SIGPIPE, SIG_IGN);
     share_ticks();
 
+    Load load;
     Results results;
     results.options = options;
     results.systems = find_systems(options);
@@ -114,6 +116,7 @@ int run(int argc, char **argv) {
         }
     }
     results.verdicts = judge(results.rows);
+    results.load_of_others = load.of_others();
     std::printf("\n");
     for (const Verdict &verdict : results.verdicts) {
         std::printf("%-7s  %-18s %s: %s\n", verdict.met ? "met" : "NOT MET", verdict.work.c_str(),

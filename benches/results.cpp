@@ -126,8 +126,11 @@ std::string to_json(const Results &results) {
 std::string to_markdown(const Results &results) {
     std::ostringstream out;
     const char *kind = results.options.tiny ? "tiny" : results.options.quick ? "quick" : "full";
-    out << "# Measured\n\nA " << kind << " run on " << machine()
-        << ". Microseconds; medians over the rounds.\n\n"
+    out << "# Measured\n\nA " << kind << " run on " << machine() << ". Other programs took "
+        << number(100 * results.load_of_others)
+        << " % of its processors' time meanwhile, which is in the means and worst cases of all "
+           "rows. "
+           "Microseconds; medians over the rounds; [how it is measured](../README.md).\n\n"
         << "## What simledger is to reach, commit = log\n\n| work | to reach | measured | "
            "|\n|---|---|---|---|\n";
     auto title = [&](const Verdict &verdict) {

@@ -19,6 +19,7 @@ struct Results {
     std::vector<Verdict> verdicts;
     Systems systems;
     Options options;
+    double load_of_others = 0; // 0 to 1
 };
 
 std::string to_json(const Results &results);

@@ -154,13 +154,7 @@ pub extern "C" fn fjall_get(db: &Db, id: u64, visit: Visit, user: *mut c_void) -
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn fjall_scan(
-    db: &Db,
-    from: u64,
-    limit: usize,
-    visit: Visit,
-    user: *mut c_void,
-) -> c_int {
+pub extern "C" fn fjall_scan(db: &Db, from: u64, limit: usize, visit: Visit, user: *mut c_void) -> c_int {
     for guard in db.entries.range(from.to_be_bytes()..).take(limit) {
         let Some((key, value)) = told(guard.into_inner()) else { return -1 };
         visit(user, id_of(&key), value.as_ptr().cast(), value.len());
