@@ -46,4 +46,4 @@ bench_optional(lmdb lmdb.h lmdb)
 bench_optional(rocksdb rocksdb/c.h librocksdb.so)
 target_link_libraries(bench PRIVATE simledger::static Threads::Threads ${CMAKE_DL_LIBS})
 
-simledger_test(bench bench --tiny --systems "simledger,SQLite")
+simledger_test(bench/tiny bench --tiny --systems "simledger,SQLite")

@@ -8,6 +8,7 @@
 #   tests/link/                          how the libraries are linked and loaded
 #   tests/limits/                        what a call costs at most, in instructions and system calls
 #   benches/                             what the calls cost, beside others
+#   benches/                             what the calls cost, beside others: see benches/bench.cmake
 #
 # Tests are named by kind: c11/<name>, cxx17/<name>, cpp/<name>, example/..., python/..., link/..., limits, and
 # valgrind/... for the second run of each under valgrind. Each runs in a directory of its own, empty at the
