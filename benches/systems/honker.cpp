@@ -1,6 +1,6 @@
 // honker's streams: an extension of SQLite with functions to publish and to read since an offset,
 // loaded into the same SQLite, with the settings that honker gives its connections. Whoever waits
-// has honker's watcher, with the fastest of its backends.
+// has honker's watcher, which looks each millisecond.
 #include "sqlite.hpp"
 
 #include <cstdlib>
@@ -55,7 +55,7 @@ class HonkerSession : public Session {
     void wait(std::int64_t since, Digest &digest) override {
         if (!watcher_) {
             char error[256] = "";
-            watcher_ = honker.watcher_open(path_.c_str(), "shm", error, sizeof error);
+            watcher_ = honker.watcher_open(path_.c_str(), nullptr, error, sizeof error);
             if (!watcher_)
                 throw std::runtime_error(std::string("honker: ") + error);
         }
