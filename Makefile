@@ -65,16 +65,19 @@ lint: ## Check the format and clippy
 doc: ## Build the Rust documentation
 	RUSTDOCFLAGS=-Dwarnings cargo doc --no-deps --release --locked
 
-# What cannot be installed is left out, and named in the results. ARGS: see benches/README.md.
-bench: ## Measure simledger beside what you would use instead: 25 minutes; ARGS=--quick for 3
+# What cannot be installed is left out, and named in the results. The README shows those of a whole run; with
+# ARGS, for which see benches/README.md, they go to build/.
+BENCH_RESULTS = $(CURDIR)/$(if $(ARGS),build/bench-results,benches/results)
+bench: ## Measure simledger beside what you would use instead: 25 minutes; ARGS=--quick for 4
 	@tools/need cmake
 	@for other in sqlitecpp lmdb rocksdb redis; do tools/need $$other || true; done
 	benches/engines/build build/bench-engines || echo "fjall and honker will be left out."
 	cmake -S . -B build -DSIMLEDGER_BUILD_TESTS=ON
 	cmake --build build --target bench --parallel $(JOBS)
+	@mkdir -p "$(BENCH_RESULTS)"
 	tools/in-fresh-dir build/bench-files "$(CURDIR)/build/bin/bench" --engines "$(CURDIR)/build/bench-engines" \
-	    --results "$(CURDIR)/benches/results" $(ARGS)
-	python3 benches/plots.py benches/results
+	    --results "$(BENCH_RESULTS)" $(ARGS)
+	python3 benches/plots.py "$(BENCH_RESULTS)"
 
 targets: lib ## Measure what the calls cost against what they are to reach
 	$(CC) -std=gnu11 -O2 -Wall -Iinclude -o build/targets benches/targets.c \

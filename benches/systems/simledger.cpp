@@ -13,16 +13,20 @@ void check(simledger_status status, simledger_error *error) {
     throw std::runtime_error("simledger: " + message);
 }
 
+// A call for each chunk of the result: arrays of its fields, and all strings in one text.
 void visit(const simledger_entries *entries, Digest &digest) {
-    std::size_t count = simledger_entries_len(entries);
-    for (std::size_t i = 0; i < count; ++i) {
-        const simledger_entry *entry = simledger_entries_get(entries, i);
-        std::size_t node_len, features_len;
-        const char *node = simledger_entry_node_id(entry, &node_len);
-        const char *features = simledger_entry_features_json(entry, &features_len);
-        digest.add(simledger_entry_id(entry), simledger_entry_timestamp(entry),
-                   simledger_entry_confidence(entry) + simledger_entry_created_at(entry),
-                   {node, node_len}, {features, features_len});
+    std::size_t chunks = simledger_entries_chunk_count(entries);
+    for (std::size_t chunk = 0; chunk < chunks; ++chunk) {
+        simledger_error *error = nullptr;
+        simledger_columns columns;
+        columns.struct_size = sizeof columns;
+        check(simledger_entries_columns(entries, chunk, &columns, &error), error);
+        for (std::size_t i = 0; i < columns.len; ++i) {
+            digest.add(columns.ids[i], columns.timestamps[i],
+                       columns.confidences[i] + columns.created_at[i],
+                       {columns.text + columns.node_id_offsets[i], columns.node_id_lengths[i]},
+                       {columns.text + columns.features_offsets[i], columns.features_lengths[i]});
+        }
     }
     digest.last_id = simledger_entries_position(entries);
 }
