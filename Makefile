@@ -12,7 +12,7 @@ export PATH := $(CURDIR)/build/venv/bin:$(PATH)
 # The same profile and features for all of these: SQLite is compiled once.
 CARGO_TEST := cargo test --release --locked --features test-hooks
 
-.PHONY: help demo test lib header limits fmt lint doc targets install clean bench
+.PHONY: help demo test lib header limits fmt lint doc install clean bench
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -78,11 +78,6 @@ bench: ## Measure simledger beside what you would use instead: 25 minutes; ARGS=
 	tools/in-fresh-dir build/bench-files "$(CURDIR)/build/bin/bench" --engines "$(CURDIR)/build/bench-engines" \
 	    --results "$(BENCH_RESULTS)" $(ARGS)
 	python3 benches/plots.py "$(BENCH_RESULTS)"
-
-targets: lib ## Measure what the calls cost against what they are to reach
-	$(CC) -std=gnu11 -O2 -Wall -Iinclude -o build/targets benches/targets.c \
-	    build/lib/libsimledger.a -lpthread -ldl -lm
-	tools/in-fresh-dir build/targets-files "$(CURDIR)/build/targets" --dir . $(ARGS)
 
 install: ## Install under PREFIX (and DESTDIR)
 	@tools/need cmake
