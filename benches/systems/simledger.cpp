@@ -5,10 +5,14 @@
 namespace bench {
 namespace {
 
-void check(simledger_status status, simledger_error *error) {
-    if (status == SIMLEDGER_OK)
+// Makes a call, and throws what it says if it fails. TIMEOUT is an outcome.
+template <typename F> void call(F function) {
+    simledger_error *error = nullptr;
+    simledger_status status = function(&error);
+    if (status == SIMLEDGER_OK || status == SIMLEDGER_TIMEOUT)
         return;
-    std::string message = simledger_error_message(error);
+    std::string message =
+        std::string(simledger_status_name(status)) + ": " + simledger_error_message(error);
     simledger_error_free(error);
     throw std::runtime_error("simledger: " + message);
 }
@@ -17,10 +21,11 @@ void check(simledger_status status, simledger_error *error) {
 void visit(const simledger_entries *entries, Digest &digest) {
     std::size_t chunks = simledger_entries_chunk_count(entries);
     for (std::size_t chunk = 0; chunk < chunks; ++chunk) {
-        simledger_error *error = nullptr;
         simledger_columns columns;
         columns.struct_size = sizeof columns;
-        check(simledger_entries_columns(entries, chunk, &columns, &error), error);
+        call([&](simledger_error **error) {
+            return simledger_entries_columns(entries, chunk, &columns, error);
+        });
         for (std::size_t i = 0; i < columns.len; ++i) {
             digest.add(columns.ids[i], columns.timestamps[i],
                        columns.confidences[i] + columns.created_at[i],
@@ -36,40 +41,42 @@ class SimledgerSession : public Session {
     explicit SimledgerSession(simledger_ledger *ledger) : ledger_(ledger) {}
 
     std::int64_t append(const Entry &entry) override {
-        simledger_error *error = nullptr;
         std::int64_t id;
-        check(simledger_append_json(ledger_, entry.json.data(), entry.json.size(), &id, &error),
-              error);
+        call([&](simledger_error **error) {
+            return simledger_append_json(ledger_, entry.json.data(), entry.json.size(), &id, error);
+        });
         return id;
     }
     std::int64_t append_fields(const Entry &entry) override {
-        simledger_error *error = nullptr;
         std::int64_t id;
-        check(simledger_append(ledger_, entry.timestamp, entry.node.data(), entry.node.size(),
-                               entry.features.data(), entry.features.size(), entry.confidence, &id,
-                               &error),
-              error);
+        call([&](simledger_error **error) {
+            return simledger_append(ledger_, entry.timestamp, entry.node.data(), entry.node.size(),
+                                    entry.features.data(), entry.features.size(), entry.confidence,
+                                    &id, error);
+        });
         return id;
     }
     void append_batch(const Batch &batch) override {
-        simledger_error *error = nullptr;
         std::int64_t first;
         std::size_t count;
-        check(simledger_append_many_json(ledger_, batch.json_lines.data(), batch.json_lines.size(),
-                                         &first, &count, &error),
-              error);
+        call([&](simledger_error **error) {
+            return simledger_append_many_json(ledger_, batch.json_lines.data(),
+                                              batch.json_lines.size(), &first, &count, error);
+        });
     }
     void poll(std::int64_t since, std::size_t limit, Digest &digest) override {
-        simledger_error *error = nullptr;
         simledger_entries *entries;
-        check(simledger_poll_since(ledger_, since, limit, &entries, &error), error);
+        call([&](simledger_error **error) {
+            return simledger_poll_since(ledger_, since, limit, &entries, error);
+        });
         visit(entries, digest);
         simledger_entries_free(entries);
     }
     void get(std::int64_t id, Digest &digest) override {
-        simledger_error *error = nullptr;
         simledger_entry *entry;
-        check(simledger_get_by_id(ledger_, id, &entry, &error), error);
+        call([&](simledger_error **error) {
+            return simledger_get_by_id(ledger_, id, &entry, error);
+        });
         std::size_t node_len, features_len;
         const char *node = simledger_entry_node_id(entry, &node_len);
         const char *features = simledger_entry_features_json(entry, &features_len);
@@ -78,31 +85,29 @@ class SimledgerSession : public Session {
         simledger_entry_free(entry);
     }
     void read_all(Digest &digest) override {
-        simledger_error *error = nullptr;
         simledger_entries *entries;
-        check(simledger_read_all(ledger_, &entries, &error), error);
+        call([&](simledger_error **error) { return simledger_read_all(ledger_, &entries, error); });
         visit(entries, digest);
         simledger_entries_free(entries);
     }
     void wait(std::int64_t since, Digest &digest) override {
-        simledger_error *error = nullptr;
         simledger_entries *entries;
-        simledger_status status =
-            simledger_wait_since(ledger_, since, SIMLEDGER_NO_LIMIT, 1, nullptr, &entries, &error);
-        if (status != SIMLEDGER_TIMEOUT)
-            check(status, error);
+        call([&](simledger_error **error) {
+            return simledger_wait_since(ledger_, since, SIMLEDGER_NO_LIMIT, 1, nullptr, &entries,
+                                        error);
+        });
         visit(entries, digest);
         simledger_entries_free(entries);
     }
     void delete_before(std::int64_t id) override {
-        simledger_error *error = nullptr;
         std::int64_t deleted;
-        check(simledger_cleanup_before_id(ledger_, id, &deleted, &error), error);
+        call([&](simledger_error **error) {
+            return simledger_cleanup_before_id(ledger_, id, &deleted, error);
+        });
     }
     std::shared_ptr<void> hold_all() override {
-        simledger_error *error = nullptr;
         simledger_entries *entries;
-        check(simledger_read_all(ledger_, &entries, &error), error);
+        call([&](simledger_error **error) { return simledger_read_all(ledger_, &entries, error); });
         return {entries,
                 [](void *all) { simledger_entries_free(static_cast<simledger_entries *>(all)); }};
     }
@@ -114,14 +119,13 @@ class SimledgerSession : public Session {
 class SimledgerStore : public Store {
   public:
     SimledgerStore(const std::string &folder, const char *commit, Sync sync) {
-        simledger_config *config = simledger_config_new();
+        std::unique_ptr<simledger_config, decltype(&simledger_config_free)> owned(
+            simledger_config_new(), simledger_config_free);
+        simledger_config *config = owned.get();
         set(config, "path", folder + "/ledger.db");
         set(config, "commit", commit);
         set(config, "synchronous_mode", sync == Sync::every_append ? "FULL" : "NORMAL");
-        simledger_error *error = nullptr;
-        simledger_status status = simledger_open(config, &ledger_, &error);
-        simledger_config_free(config);
-        check(status, error);
+        call([&](simledger_error **error) { return simledger_open(config, &ledger_, error); });
     }
     ~SimledgerStore() override { simledger_close(ledger_, nullptr); }
 
@@ -129,8 +133,7 @@ class SimledgerStore : public Store {
         return std::make_unique<SimledgerSession>(ledger_);
     }
     void settle() override {
-        simledger_error *error = nullptr;
-        check(simledger_flush(ledger_, &error), error);
+        call([&](simledger_error **error) { return simledger_flush(ledger_, error); });
     }
     std::pair<double, double> tail_bytes() override {
         return {metric("tail_bytes"), 67108864 /* tail_bytes_max, by default */};
@@ -138,15 +141,16 @@ class SimledgerStore : public Store {
 
   private:
     static void set(simledger_config *config, const char *key, const std::string &value) {
-        simledger_error *error = nullptr;
-        check(simledger_config_set(config, key, SIMLEDGER_NUL_TERMINATED, value.data(),
-                                   value.size(), &error),
-              error);
+        call([&](simledger_error **error) {
+            return simledger_config_set(config, key, SIMLEDGER_NUL_TERMINATED, value.data(),
+                                        value.size(), error);
+        });
     }
     double metric(const char *name) {
-        simledger_error *error = nullptr;
         double value;
-        check(simledger_metric_get(ledger_, name, SIMLEDGER_NUL_TERMINATED, &value, &error), error);
+        call([&](simledger_error **error) {
+            return simledger_metric_get(ledger_, name, SIMLEDGER_NUL_TERMINATED, &value, error);
+        });
         return value;
     }
 
