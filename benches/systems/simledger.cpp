@@ -99,11 +99,14 @@ class SimledgerSession : public Session {
         visit(entries, digest);
         simledger_entries_free(entries);
     }
+    // A call ends when its `timeout` is used up, with what it deleted until then deleted.
     void delete_before(std::int64_t id) override {
-        std::int64_t deleted;
-        call([&](simledger_error **error) {
-            return simledger_cleanup_before_id(ledger_, id, &deleted, error);
-        });
+        simledger_status status;
+        do {
+            status = simledger_cleanup_before_id(ledger_, id, nullptr, nullptr);
+        } while (status == SIMLEDGER_BUSY);
+        if (status != SIMLEDGER_OK)
+            throw std::runtime_error(std::string("simledger: ") + simledger_status_name(status));
     }
     std::shared_ptr<void> hold_all() override {
         simledger_entries *entries;
