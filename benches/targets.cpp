@@ -118,7 +118,7 @@ std::vector<Verdict> judge(const std::vector<Row> &rows) {
     judge.ahead("synced 8", 1, {}, "every other");
     auto [small, large] = judge.sizes();
     if (!large.empty()) {
-        std::string to_small = " to that at " + small;
+        std::string to_small = " to that at " + number(std::stod(small));
         judge.at_most("growth", "append" + to_small,
                       judge.own("growth", mean, large) / judge.own("growth", mean, small), 1.1,
                       " times", large);
