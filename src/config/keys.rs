@@ -97,7 +97,7 @@ pub static KEYS: &[Key] = &[
     key("synchronous_mode", "NORMAL", Scope::Engine, Change::Never, Kind::Choice(&["OFF", "NORMAL", "FULL", "EXTRA"]),
         "When SQLite syncs: at FULL an acknowledged append survives a power cut."),
     key("cache_size", "10000", Scope::Engine, Change::Never, Kind::Integer { min: 0, max: i32::MAX as u64 },
-        "SQLite's page cache in KB, for each connection."),
+        "SQLite's page cache in KB, for each connection; that which writes has 64000 unless the key is set."),
     key("max_connections", "10", Scope::Engine, Change::Anytime, Kind::Integer { min: 1, max: 1000 },
         "Most connections that read at once."),
     key("entry_cache_size", "32", Scope::Engine, Change::Anytime, Kind::Integer { min: 0, max: 10_000_000 },

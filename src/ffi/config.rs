@@ -76,7 +76,7 @@ pub unsafe extern "C" fn simledger_config_free(config: *mut simledger_config) {
 /// | `result_bytes_max` | `1073741824` | most bytes of memory that the entries of one result, or the JSON of one `simledger_sql`, take |
 /// | `journal_mode` | `WAL` | `WAL`, `DELETE`, `TRUNCATE` or `PERSIST` (`OFF` and `MEMORY` are refused) |
 /// | `synchronous_mode` | `NORMAL` | `OFF`, `NORMAL`, `FULL` or `EXTRA`; see Durability above |
-/// | `cache_size` | `10000` | SQLite's page cache in KB for each connection |
+/// | `cache_size` | `10000` | SQLite's page cache in KB for each connection; that which writes has 64000 unless the key is set |
 /// | `max_connections` | `10` | most connections that read at once, 1 to 1000 |
 /// | `tail_bytes_max` | `67108864` | bytes of the newest entries kept in memory by each process; what the ledger file does not have yet is kept anyway |
 /// | `log_bytes` | `67108864` | bytes of the commit log, 64 KiB to 64 GiB, where one is made; with so much not yet folded into the file, appends wait |

@@ -28,11 +28,12 @@ const DELAY: Duration = Duration::from_millis(20);
 const IDLE_LOOK: Duration = Duration::from_secs(1);
 
 /// Somebody else who folds, and has not got on for so long, is not waited for.
-const STALL: Duration = Duration::from_millis(200);
+const STALL: Duration = Duration::from_secs(1);
 
-/// Most entries and bytes of one transaction; a batch is never divided.
-const ENTRIES_MAX: usize = 20_000;
-const BYTES_MAX: u64 = 16 << 20;
+/// Most entries and bytes of one transaction; a batch is never divided. There are so many only where they come
+/// faster than they are stored: then the more go together, the more share the pages of the indexes.
+const ENTRIES_MAX: usize = 100_000;
+const BYTES_MAX: u64 = 32 << 20;
 
 /// Entries between two times that a fold makes the log ready for those who append meanwhile.
 const READY_STEP: i64 = 256;

@@ -26,6 +26,8 @@ pub(super) struct Source {
     pub read_only: bool,
     pub synchronous: String,
     pub cache_kilobytes: usize,
+    /// Of the connection that writes: what it inserts goes to all places of the indexes.
+    pub writer_cache_kilobytes: usize,
 }
 
 /// What a connection is for.
@@ -84,7 +86,7 @@ impl Source {
              PRAGMA cache_size = -{}; PRAGMA synchronous = {}; PRAGMA query_only = {};",
             // Reading needs none, but for SQL of callers: what that sorts must not fill the memory.
             if role == Role::Reader { "FILE" } else { "MEMORY" },
-            self.cache_kilobytes,
+            if role == Role::Reader { self.cache_kilobytes } else { self.writer_cache_kilobytes },
             self.synchronous,
             if role == Role::Reader { "ON" } else { "OFF" },
         ))?;
