@@ -222,7 +222,8 @@ static void a_reader_who_may_only_read(void) {
     memset(none, 0, sizeof none);
     CHECK(syscall(SYS_capset, &header, none) == 0);
     CHECK(access("only_read.db", W_OK) != 0);
-    simledger_ledger *ledger = open_with("only_read.db", "read_only", "true", END);
+    simledger_ledger *ledger =
+        open_with("only_read.db", "read_only", "true", "commit", "sqlite", END);
     simledger_watch *watch = watch_from(ledger, 0, NULL);
     CHECK(is_readable(watch, 0));
     check_next(watch, 10, 1, 1);
@@ -238,37 +239,6 @@ static void a_file_that_may_only_be_read_is_watched(void) {
     CHECK(chmod("only_read.db", 0444) == 0);
     in_child(a_reader_who_may_only_read);
 }
-
-/* A ledger that is closed in the midst of the opening of a watch: here, where the library asks the
- * system for a descriptor. */
-static simledger_ledger *ledger_to_close;
-static simledger_watch *ended_by_close;
-static pthread_t closing;
-
-static void *close_meanwhile(void *ledger) {
-    close_ledger((simledger_ledger *)ledger);
-    return NULL;
-}
-
-int eventfd(unsigned value, int flags) {
-    if (ledger_to_close != NULL) {
-        CHECK(pthread_create(&closing, NULL, close_meanwhile, ledger_to_close) == 0);
-        ledger_to_close = NULL;
-        CHECK(is_readable(ended_by_close, LONG));
-    }
-    return (int)syscall(SYS_eventfd2, value, flags);
-}
-
-static void a_watch_that_is_opened_at_the_close_ends_with_it(void) {
-    simledger_ledger *ledger = open_with("closing.db", END);
-    ended_by_close = watch_from(ledger, 0, NULL);
-    ledger_to_close = ledger;
-    simledger_watch *watch = watch_from(ledger, 0, NULL);
-    CHECK(pthread_join(closing, NULL) == 0);
-    CHECK(is_readable(watch, 0));
-    CHECK_OK(simledger_watch_close(watch, &error));
-    CHECK_OK(simledger_watch_close(ended_by_close, &error));
-}
 #endif
 
 int main(void) {
@@ -279,7 +249,6 @@ int main(void) {
     what_a_child_appends_wakes_its_parent();
     threads_share_a_watch();
 #ifdef __linux__
-    a_watch_that_is_opened_at_the_close_ends_with_it();
     a_file_that_may_only_be_read_is_watched();
 #endif
     return 0;
