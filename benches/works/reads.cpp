@@ -32,30 +32,11 @@ void expect(const Digest &digest, std::size_t count) {
     seen = digest.sum;
 }
 
-Work poll_none(const Options &options) {
+// A poll behind which so many entries are.
+Work poll(const Options &options, const char *id, const char *title, std::size_t fresh) {
     double us_max = options.amount(3e5, 1e5, 5e3);
-    return {"poll of none",
-            "poll of none",
-            "",
-            rounds(options),
-            everybody,
-            [=](const System &system, const std::string &folder) {
-                auto opened = std::make_shared<Opened>(system, folder);
-                opened->fill(recent(options));
-                return [=](Samples &samples) {
-                    repeat(samples, us_max, [&] {
-                        Digest digest;
-                        opened->session->poll(opened->last_id, 100, digest);
-                        expect(digest, 0);
-                    });
-                };
-            }};
-}
-
-Work poll_ten(const Options &options) {
-    double us_max = options.amount(3e5, 1e5, 5e3);
-    return {"poll of ten",
-            "poll of ten, every field read",
+    return {id,
+            title,
             "",
             rounds(options),
             everybody,
@@ -63,14 +44,14 @@ Work poll_ten(const Options &options) {
                 auto opened = std::make_shared<Opened>(system, folder);
                 opened->fill(recent(options));
                 std::int64_t since = opened->last_id;
-                Entries ten;
-                for (const Entry &entry : ten.make(10))
+                Entries entries;
+                for (const Entry &entry : entries.make(fresh))
                     opened->session->append(entry);
                 return [=](Samples &samples) {
                     repeat(samples, us_max, [&] {
                         Digest digest;
                         opened->session->poll(since, 100, digest);
-                        expect(digest, 10);
+                        expect(digest, fresh);
                     });
                 };
             }};
@@ -167,8 +148,8 @@ Work read_all(const Options &options) {
 } // namespace
 
 void add_reads(Groups &groups, const Options &options) {
-    groups.push_back({poll_none(options)});
-    groups.push_back({poll_ten(options)});
+    groups.push_back({poll(options, "poll of none", "poll of none", 0)});
+    groups.push_back({poll(options, "poll of ten", "poll of ten, every field read", 10)});
     groups.push_back({get_recent(options)});
     groups.push_back({step(options)});
     groups.push_back({read_all(options)});

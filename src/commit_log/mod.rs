@@ -247,6 +247,14 @@ impl CommitLog {
         (self.incarnation != 0).then(|| EventCount::new(self.map.half(AT_EVENTS)))
     }
 
+    /// Wakes those who wait for entries.
+    #[inline]
+    pub fn notify(&self) {
+        if let Some(events) = self.events() {
+            events.notify();
+        }
+    }
+
     fn drainer(&self) -> &AtomicU32 {
         self.map.half(AT_DRAINER)
     }

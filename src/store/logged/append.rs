@@ -342,9 +342,7 @@ impl Logged {
 #[inline]
 fn notify(log: &CommitLog) {
     hooks::point("append.notify");
-    if let Some(events) = log.events() {
-        events.notify();
-    }
+    log.notify();
 }
 
 impl Facts {

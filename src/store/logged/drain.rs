@@ -304,9 +304,7 @@ impl Logged {
         if end_id > 0 {
             log.fold(end, end_id);
             // For whoever was killed between publishing and this.
-            if let Some(events) = log.events() {
-                events.notify();
-            }
+            log.notify();
         }
         let metrics = self.sqlite.metrics();
         metrics.entries_folded.add(count.unsigned_abs());
