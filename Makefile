@@ -12,10 +12,10 @@ export PATH := $(CURDIR)/build/venv/bin:$(PATH)
 # The same profile and features for all of these: SQLite is compiled once.
 CARGO_TEST := cargo test --release --locked --features test-hooks
 
-.PHONY: help demo test lib header limits fmt lint doc install clean bench
+.PHONY: help demo test lib header limits fmt lint doc install clean bench campaigns
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 # The compiler alone: this is also how any C program is linked with the static library.
 demo: lib ## Run the anomaly detection example in C, with 16 nodes, in both ways of committing
@@ -38,6 +38,12 @@ test: ## Run every test: Rust, C, C++, examples, linking
 	cd build && ctest --output-on-failure --no-tests=error --parallel $(JOBS) | tee ctest.log
 	@echo "ctest skipped $$(grep -c '(Skipped)$$' build/ctest.log || true) tests" \
 	    "(each is named above; it says why in build/Testing/Temporary/LastTest.log)"
+
+# Each is documented in its file and in CONTRIBUTING.md.
+LENGTH ?= slice
+ONLY ?=
+campaigns: ## Try to break it, a slice of each campaign: 10 minutes; LENGTH=long ONLY=<name> for the whole of one
+	tools/campaigns $(LENGTH) $(ONLY)
 
 lib: ## Build build/lib/libsimledger.so and libsimledger.a
 	tools/build-libs build/lib
