@@ -12,7 +12,7 @@ export PATH := $(CURDIR)/build/venv/bin:$(PATH)
 # The same profile and features for all of these: SQLite is compiled once.
 CARGO_TEST := cargo test --release --locked --features test-hooks
 
-.PHONY: help demo test lib header limits fmt lint doc install clean bench campaigns
+.PHONY: help demo test lib header limits fmt lint doc install clean bench campaigns sbom
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -58,6 +58,10 @@ limits: ## Write anew what calls cost at most: tests/limits/limits.txt
 	cmake -S . -B build -DSIMLEDGER_BUILD_TESTS=ON
 	cmake --build build --target limits_calls
 	cd build && SIMLEDGER_UPDATE_LIMITS=1 ctest --verbose --no-tests=error -R '^limits$$'
+
+sbom: ## Write the bill of materials, build/simledger.cdx.json (CycloneDX)
+	@tools/need cargo-cyclonedx
+	tools/sbom build/simledger.cdx.json
 
 fmt: ## Format Rust, C and C++
 	cargo fmt

@@ -46,6 +46,7 @@
 //! | `sys` | what the operating system needs, behind small safe types; `sys::files`: locks that nobody else in the process can drop |
 //! | `ffi` | the C API |
 
+#![deny(unsafe_code)] // ffi and sys say that they may
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
 mod cache;
@@ -62,6 +63,7 @@ mod error;
 mod event_count;
 mod feature;
 mod features;
+#[allow(unsafe_code)]
 pub mod ffi;
 mod gate;
 mod hooks;
@@ -77,6 +79,7 @@ mod retention;
 mod seldom;
 mod shared;
 mod store;
+#[allow(unsafe_code)]
 mod sys;
 mod tail;
 mod transaction;
