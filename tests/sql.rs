@@ -267,3 +267,30 @@ fn sql_reads_where_only_reading_is_allowed() {
     assert_eq!(rows(&ledger, "SELECT max(id) FROM ledger", None)[0][0], 20);
     assert_eq!(ledger.sql("DELETE FROM ledger", None, 1).unwrap_err().status(), Status::InvalidArgument);
 }
+
+#[test]
+fn a_statement_takes_no_more_memory_or_temporary_files_than_it_may() {
+    // The least that a statement may have, whatever its result may be.
+    let (_place, ledger) = filled(&[("result_bytes_max", "1000000")]);
+    let doubling: String = (1..24).map(|n| format!(", t{n} AS (SELECT 1 FROM t{0}, t{0})", n - 1)).collect();
+    let doubling = format!("WITH t0 AS (SELECT 1){doubling} SELECT count(*) FROM t23");
+    // Values of a size that one alone may have.
+    let held =
+        format!("SELECT {}", (0..500).map(|_| "randomblob(900000) AS x").collect::<Vec<_>>().join(", "));
+    let sorted = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 1000) \
+                  SELECT length(b) FROM (SELECT randomblob(100000) AS b FROM n ORDER BY b LIMIT -1 OFFSET 999)";
+    let endless = "WITH RECURSIVE n(i) AS (SELECT randomblob(10000) UNION SELECT randomblob(10000) FROM n) \
+                   SELECT count(*) FROM n";
+    let freed = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 1000) \
+                 SELECT sum(length(randomblob(900000))) FROM n";
+    assert_eq!(rows(&ledger, freed, None)[0][0], 900_000_000, "what is given back is not counted");
+    for sql in [doubling.as_str(), &held, sorted, endless] {
+        let error = ledger.sql(sql, None, NO_LIMIT).unwrap_err();
+        assert_eq!(error.status(), Status::LimitExceeded, "{error} of {}", &sql[..60]);
+        assert!(error.to_string().contains("memory and temporary files"), "{error}");
+        assert_eq!(rows(&ledger, "SELECT count(*) FROM ledger", None)[0][0], 20);
+    }
+    // The limit is one of the statement: reading and writing go on without.
+    ledger.append_json(&entry(100.0, "a")).unwrap();
+    assert_eq!(ledger.count().unwrap(), 21);
+}

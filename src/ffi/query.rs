@@ -325,16 +325,15 @@ pub unsafe extern "C" fn simledger_query_plan(
 ///   strings of hexadecimal digits. Yours until `simledger_string_free`; NULL on failure.
 /// - `json_len`: gets its length in bytes; 0 on failure. May be NULL.
 ///
-/// The time is looked at between the steps of a statement, not while it is prepared nor inside one
-/// call of a SQL function: common table expressions that double one another, and `instr`, `trim` or
-/// `replace` on megabytes, may take longer than they are given, and much memory. This is for the
-/// statements of those who run the program, not for those of strangers.
+/// A statement may take `result_bytes_max` bytes, but at least 64 MiB, of memory and temporary files beside its
+/// result (counted on Linux). The time is looked at between the steps of a statement, not inside one call of a SQL
+/// function: `instr`, `trim` or `replace` on megabytes may take longer than they are given.
 ///
 /// Any thread. It may run for `sql_timeout` seconds, and holds a snapshot of the file meanwhile
 /// (appends to a ledger in memory wait for it). Returns OK; INVALID_ARGUMENT (what is wrong with
 /// the statement or its parameters); INTERRUPTED (the time is up, or `simledger_interrupt`);
-/// LIMIT_EXCEEDED (the JSON, or a value, takes more than `result_bytes_max`); or as any call on a
-/// ledger: BUSY, IO, CORRUPT, CLOSED, WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
+/// LIMIT_EXCEEDED (the JSON, or a value, takes more than `result_bytes_max`, or the statement needs more memory
+/// and temporary files than it may have); or as any call on a ledger: BUSY, IO, CORRUPT, CLOSED, WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
 ///
 /// # Safety
 /// The texts are as long as their lengths say. `json` can be written to. `json_len` and `error` are

@@ -14,7 +14,7 @@ use std::sync::{Mutex, MutexGuard, Once, OnceLock, PoisonError};
 
 use rusqlite::ffi;
 
-use super::files;
+use super::{budget, files};
 
 /// How many forks lie between this process and the first that loaded the library.
 static EPOCH: AtomicU64 = AtomicU64::new(0);
@@ -65,6 +65,8 @@ pub(crate) fn once<T>(cell: &'static OnceLock<T>, make: impl FnOnce() -> T) -> &
 pub(crate) fn watch() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
+        // SAFETY: nothing of ours was in SQLite before this.
+        unsafe { budget::install() };
         // SQLite's mutexes are there only after this.
         // SAFETY: it may be called at any time, by any thread.
         unsafe { ffi::sqlite3_initialize() };

@@ -4,6 +4,11 @@
 
 mod backref;
 mod boot;
+#[cfg(target_os = "linux")]
+mod budget;
+#[cfg(not(target_os = "linux"))]
+#[path = "budget_elsewhere.rs"]
+mod budget;
 pub(crate) mod clock;
 mod crc;
 #[cfg(target_os = "linux")]
@@ -23,6 +28,7 @@ mod words;
 
 pub(crate) use backref::Backref;
 pub(crate) use boot::boot_id;
+pub(crate) use budget::Budget;
 pub(crate) use crc::crc32c_append;
 pub(crate) use grow::Grow;
 pub(crate) use plain::end_of_plain;

@@ -12,9 +12,28 @@ use super::fault::translate_sql;
 use crate::error::{Error, Result, Status, excerpt};
 use crate::json::{self, Kind, Rules, Scanner};
 use crate::store::Sql;
+use crate::sys::Budget;
+
+/// What a statement may take beside its result, in memory and temporary files, however small that may be.
+const WORK_BYTES_MIN: usize = 64 << 20;
 
 /// Carries out a statement; its result as JSON.
 pub(super) fn run(connection: &Connection, sql: &Sql<'_>) -> Result<String> {
+    let most = sql.bytes_max.max(WORK_BYTES_MIN);
+    let budget = Budget::begin(most);
+    carry_out(connection, sql).map_err(|error| match error.status() {
+        Status::OutOfMemory | Status::NoSpace if budget.is_spent() => {
+            let message = format!(
+                "the statement needs more than {most} bytes of memory and temporary files (result_bytes_max, \
+                 but at least {WORK_BYTES_MIN}); let it read less or sort less, or raise the limit"
+            );
+            Error::new(Status::LimitExceeded, message).with_field("result_bytes_max")
+        }
+        _ => error,
+    })
+}
+
+fn carry_out(connection: &Connection, sql: &Sql<'_>) -> Result<String> {
     // A value inside SQLite may not be larger than the whole result.
     let _limit = ValueLimit::set(connection, sql.bytes_max).map_err(|error| translate_sql(&error))?;
     let mut statements = Batch::new(connection, sql.text);

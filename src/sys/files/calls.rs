@@ -7,7 +7,7 @@ use super::OURS;
 use super::kinds::{Kind, kind_of};
 use super::system::{self, FileNumbers, answer};
 use super::table::{Opening, hold};
-use crate::sys::fork;
+use crate::sys::{budget, fork};
 
 /// open(2).
 ///
@@ -32,6 +32,24 @@ pub(super) extern "C" fn close(descriptor: c_int) -> c_int {
     }
     hold().close(descriptor);
     0
+}
+
+/// pwrite(2), with offsets of 64 bits as SQLite has them. What a caller's statement writes are temporary files.
+///
+/// # Safety
+/// That of pwrite.
+pub(super) unsafe extern "C" fn pwrite(
+    descriptor: c_int,
+    from: *const c_void,
+    bytes: usize,
+    at: libc::off64_t,
+) -> isize {
+    if !budget::take(bytes) {
+        system::set_errno(libc::ENOSPC);
+        return -1;
+    }
+    // SAFETY: as the caller promises.
+    unsafe { libc::pwrite64(descriptor, from, bytes, at) }
 }
 
 /// fcntl(2) with F_SETLK, F_SETLKW or F_GETLK.

@@ -57,9 +57,10 @@ pub(super) unsafe fn install() {
             unsafe { std::mem::transmute::<$kind, unsafe extern "C" fn()>($function) }
         };
     }
-    let calls: [(&CStr, unsafe extern "C" fn()); 5] = [
+    let calls: [(&CStr, unsafe extern "C" fn()); 6] = [
         (c"open", call!(calls::open as unsafe extern "C" fn(_, _, _) -> _)),
         (c"close", call!(calls::close as extern "C" fn(_) -> _)),
+        (c"pwrite", call!(calls::pwrite as unsafe extern "C" fn(_, _, _, _) -> _)),
         (c"mmap", call!(calls::mmap as unsafe extern "C" fn(_, _, _, _, _, _) -> _)),
         (c"stat", call!(calls::stat as unsafe extern "C" fn(_, _) -> _)),
         (c"fstat", call!(calls::fstat as unsafe extern "C" fn(_, _) -> _)),
