@@ -11,7 +11,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::error::{Error, Result, Status};
-use crate::json;
+use crate::json::Text;
 use crate::sys::{Backref, Grow};
 
 /// A chunk is closed when it has this many rows, so that an entry someone holds on to does not
@@ -207,18 +207,18 @@ impl<'a> EntryRef<'a> {
     }
 
     /// Appends it as a JSON object, its features inside.
-    pub(crate) fn write_json(self, out: &mut Vec<u8>) {
-        out.extend_from_slice(b"{\"id\":");
-        out.extend_from_slice(self.id().to_string().as_bytes());
-        out.extend_from_slice(b",\"timestamp\":");
-        json::write_f64(out, self.timestamp());
-        out.extend_from_slice(b",\"node_id\":");
-        json::write_string(out, self.node_id());
-        out.extend_from_slice(b",\"features\":");
-        out.extend_from_slice(self.features().as_bytes());
-        out.extend_from_slice(b",\"confidence\":");
-        json::write_f64(out, self.confidence());
-        out.push(b'}');
+    pub(crate) fn write_json(self, out: &mut Text) -> Result<()> {
+        out.raw("{\"id\":")?;
+        out.raw(&self.id().to_string())?;
+        out.raw(",\"timestamp\":")?;
+        out.number(self.timestamp())?;
+        out.raw(",\"node_id\":")?;
+        out.string(self.node_id())?;
+        out.raw(",\"features\":")?;
+        out.raw(self.features())?;
+        out.raw(",\"confidence\":")?;
+        out.number(self.confidence())?;
+        out.raw("}")
     }
 }
 

@@ -5,6 +5,8 @@ use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use crate::chunk::{Chunk, Columns, Entry, EntryRef};
+use crate::error::Result;
+use crate::json::Text;
 
 /// What a read gave. Immutable, cheap to clone, and independent of the ledger it came from.
 #[derive(Clone, Default)]
@@ -13,7 +15,7 @@ pub struct Entries {
     len: usize,
     position: i64,
     gap_before: i64,
-    json: OnceLock<Option<String>>,
+    json: OnceLock<String>,
 }
 
 /// A range of a chunk.
@@ -132,26 +134,27 @@ impl Entries {
     ///
     /// The text is followed by a NUL that is not part of it.
     pub fn json(&self) -> Option<&str> {
-        let with_nul = self.json.get_or_init(|| self.build_json()).as_deref()?;
-        with_nul.strip_suffix('\0')
+        if self.json.get().is_none() {
+            // Another thread may have been faster, with the same text.
+            let _ = self.json.set(self.build_json().ok()?);
+        }
+        self.json.get()?.strip_suffix('\0')
     }
 
-    fn build_json(&self) -> Option<String> {
-        // The fixed part of an entry with its numbers is less than this; strings that grow by
-        // escaping are left to the vector.
+    fn build_json(&self) -> Result<String> {
+        // The fixed part of an entry with its numbers is less than this; strings may grow by escaping.
         const FIXED_BYTES_MAX: usize = 160;
-        let estimate = self.len.checked_mul(FIXED_BYTES_MAX)?.checked_add(self.bytes())?;
-        let mut out = Vec::new();
-        out.try_reserve(estimate).ok()?;
-        out.push(b'[');
+        let mut out = Text::default();
+        out.reserve(self.len.saturating_mul(FIXED_BYTES_MAX).saturating_add(self.bytes()))?;
+        out.raw("[")?;
         for (index, entry) in self.iter().enumerate() {
             if index > 0 {
-                out.push(b',');
+                out.raw(",")?;
             }
-            entry.write_json(&mut out);
+            entry.write_json(&mut out)?;
         }
-        out.extend_from_slice(b"]\0");
-        String::from_utf8(out).ok()
+        out.raw("]\0")?;
+        Ok(out.into_string())
     }
 
     fn find(&self, index: usize) -> Option<(&Span, usize)> {

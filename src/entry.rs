@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::error::{Error, Result, Status, excerpt};
-use crate::json::{Fault, Kind, Reason, Rules, Scanner};
+use crate::json::{self, Fault, Kind, Rules, Scanner};
 
 /// Most bytes of a node's name.
 pub const NODE_ID_BYTES_MAX: usize = 1024;
@@ -114,8 +114,18 @@ impl<'a> NewEntry<'a> {
 
     /// The same, with its texts its own.
     pub(crate) fn into_owned(self) -> Result<NewEntry<'static>> {
+        let own = |text| match text {
+            Cow::Owned(text) => Ok(Cow::Owned(text)),
+            Cow::Borrowed(text) => json::copy(text).map(Cow::Owned),
+        };
         let NewEntry { timestamp, node_id, features, confidence } = self;
-        Ok(NewEntry { timestamp, node_id: owned(node_id)?, features: owned(features)?, confidence })
+        Ok(NewEntry { timestamp, node_id: own(node_id)?, features: own(features)?, confidence })
+    }
+
+    /// A copy with texts of its own.
+    pub(crate) fn to_own(&self) -> Result<NewEntry<'static>> {
+        let (node_id, features) = (Cow::Borrowed(self.node_id()), Cow::Borrowed(self.features()));
+        NewEntry { node_id, features, ..*self }.into_owned()
     }
 
     /// Seconds, Unix or simulated.
@@ -137,19 +147,6 @@ impl<'a> NewEntry<'a> {
     pub fn confidence(&self) -> f64 {
         self.confidence
     }
-}
-
-fn owned(text: Cow<'_, str>) -> Result<Cow<'static, str>> {
-    let mut own = String::new();
-    match text {
-        Cow::Owned(text) => own = text,
-        Cow::Borrowed(text) => {
-            let reserved = own.try_reserve_exact(text.len());
-            reserved.map_err(|_| Error::new(Status::OutOfMemory, "no memory left for the entry"))?;
-            own.push_str(text);
-        }
-    }
-    Ok(Cow::Owned(own))
 }
 
 fn entry_of<'a>(scanner: &mut Scanner<'a>, limits: &Limits) -> Result<NewEntry<'a>> {
@@ -297,13 +294,9 @@ fn missing(field: &str, must: &str) -> Error {
 }
 
 fn invalid(field: &str, fault: Fault) -> Error {
-    Error::new(status_of(&fault), format!("{field}: {fault}")).with_field(field)
+    Error::new(fault.status_or(Status::InvalidEntry), format!("{field}: {fault}")).with_field(field)
 }
 
 fn not_json(fault: Fault) -> Error {
-    Error::new(status_of(&fault), format!("the entry is not valid JSON: {fault}"))
-}
-
-fn status_of(fault: &Fault) -> Status {
-    if fault.reason == Reason::OutOfMemory { Status::OutOfMemory } else { Status::InvalidEntry }
+    Error::new(fault.status_or(Status::InvalidEntry), format!("the entry is not valid JSON: {fault}"))
 }

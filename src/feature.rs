@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::chunk::EntryRef;
 use crate::error::{Error, Result, Status, excerpt};
-use crate::json::{self, Kind, PointerFault, Rules, Scanner};
+use crate::json::{self, Kind, PointerFault, Reason, Rules, Scanner};
 
 /// A value inside the features of an entry.
 #[derive(Clone, Copy, Debug)]
@@ -62,7 +62,10 @@ impl<'a> Feature<'a> {
     /// The string, decoded.
     pub fn text(self) -> Result<Cow<'a, str>> {
         self.expect(Kind::String)?;
-        Scanner::new(self.json).string(Rules::GRAMMAR).map_err(|_| {
+        Scanner::new(self.json).string(Rules::GRAMMAR).map_err(|fault| {
+            if fault.reason == Reason::OutOfMemory {
+                return Error::new(Status::OutOfMemory, "no memory left for the string");
+            }
             // Only another program can have written it.
             let message = "the string holds half of a surrogate pair, and so is no text";
             Error::new(Status::Corrupt, message).with_field("pointer")

@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 
 use crate::entry::Limits;
 use crate::error::{Error, Result, Status};
-use crate::json::{self, Rules, Scanner};
+use crate::json::{self, Rules, Scanner, Text};
 
 /// The features of an entry to be, key by key, in the order in which the keys were first set.
 #[derive(Clone, Debug, Default)]
@@ -23,45 +23,32 @@ impl Features {
 
     /// Sets a key to a number, which must be finite.
     pub fn set_number(&mut self, key: &str, value: f64) -> Result<()> {
-        self.set_numbers_with(key, |out| number(out, value))
+        self.set_with(key, |out| number(out, value))
     }
 
     /// Sets a key to an array of numbers, each of them finite.
     pub fn set_numbers(&mut self, key: &str, values: &[f64]) -> Result<()> {
-        self.set_numbers_with(key, |out| {
-            out.push(b'[');
-            for (index, value) in values.iter().enumerate() {
-                if index > 0 {
-                    out.push(b',');
-                }
-                number(out, *value).map_err(|error| error.with_index(index))?;
-            }
-            out.push(b']');
-            Ok(())
-        })
+        self.set_array(key, values, |out, value| number(out, *value))
     }
 
     /// Sets a key to a whole number.
-    pub fn set_integer(&mut self, key: &str, value: i64) {
-        self.set(key, value.to_string());
+    pub fn set_integer(&mut self, key: &str, value: i64) -> Result<()> {
+        self.set_with(key, |out| out.raw(&value.to_string()))
     }
 
     /// Sets a key to an array of whole numbers.
-    pub fn set_integers(&mut self, key: &str, values: &[i64]) {
-        let values: Vec<String> = values.iter().map(i64::to_string).collect();
-        self.set(key, format!("[{}]", values.join(",")));
+    pub fn set_integers(&mut self, key: &str, values: &[i64]) -> Result<()> {
+        self.set_array(key, values, |out, value| out.raw(&value.to_string()))
     }
 
     /// Sets a key to a string.
-    pub fn set_text(&mut self, key: &str, value: &str) {
-        let mut json = Vec::new();
-        json::write_string(&mut json, value);
-        self.set(key, String::from_utf8(json).unwrap_or_default());
+    pub fn set_text(&mut self, key: &str, value: &str) -> Result<()> {
+        self.set_with(key, |out| out.string(value))
     }
 
     /// Sets a key to true or false.
-    pub fn set_boolean(&mut self, key: &str, value: bool) {
-        self.set(key, value.to_string());
+    pub fn set_boolean(&mut self, key: &str, value: bool) -> Result<()> {
+        self.set_with(key, |out| out.raw(if value { "true" } else { "false" }))
     }
 
     /// Sets a key to any JSON value: an object or array inside, null, a number digit for digit.
@@ -70,11 +57,10 @@ impl Features {
         let mut scanner = Scanner::new(value);
         let compact =
             scanner.value(rules).and_then(|json| scanner.end().map(|()| json)).map_err(|fault| {
-                Error::new(Status::InvalidEntry, format!("the value is not valid JSON: {fault}"))
-                    .with_field(key)
+                let status = fault.status_or(Status::InvalidEntry);
+                Error::new(status, format!("the value is not valid JSON: {fault}")).with_field(key)
             })?;
-        self.set(key, compact.into_owned());
-        Ok(())
+        self.set_with(key, |out| out.raw(&compact))
     }
 
     /// Takes all keys away.
@@ -83,51 +69,76 @@ impl Features {
         self.json.take();
     }
 
-    /// The object as JSON.
-    pub fn json(&self) -> &str {
-        self.json_with_nul().strip_suffix('\0').unwrap_or_default()
+    /// The object as JSON. `None` where there is no memory for it.
+    pub fn json(&self) -> Option<&str> {
+        self.json_with_nul()?.strip_suffix('\0')
     }
 
     /// The same, with a NUL behind it.
-    pub(crate) fn json_with_nul(&self) -> &str {
-        self.json.get_or_init(|| {
-            let mut out = vec![b'{'];
-            for (index, (key, value)) in self.members.iter().enumerate() {
-                if index > 0 {
-                    out.push(b',');
-                }
-                json::write_string(&mut out, key);
-                out.push(b':');
-                out.extend_from_slice(value.as_bytes());
+    pub(crate) fn json_with_nul(&self) -> Option<&str> {
+        if self.json.get().is_none() {
+            let _ = self.json.set(self.build().ok()?);
+        }
+        self.json.get().map(String::as_str)
+    }
+
+    fn build(&self) -> Result<String> {
+        let mut out = Text::default();
+        out.raw("{")?;
+        for (index, (key, value)) in self.members.iter().enumerate() {
+            if index > 0 {
+                out.raw(",")?;
             }
-            out.extend_from_slice(b"}\0");
-            String::from_utf8(out).unwrap_or_default()
+            out.string(key)?;
+            out.raw(":")?;
+            out.raw(value)?;
+        }
+        out.raw("}\0")?;
+        Ok(out.into_string())
+    }
+
+    fn set_array<T>(
+        &mut self,
+        key: &str,
+        values: &[T],
+        write: impl Fn(&mut Text, &T) -> Result<()>,
+    ) -> Result<()> {
+        self.set_with(key, |out| {
+            out.raw("[")?;
+            for (index, value) in values.iter().enumerate() {
+                if index > 0 {
+                    out.raw(",")?;
+                }
+                write(out, value).map_err(|error| error.with_index(index))?;
+            }
+            out.raw("]")
         })
     }
 
-    fn set_numbers_with(&mut self, key: &str, write: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<()> {
-        let mut json = Vec::new();
+    fn set_with(&mut self, key: &str, write: impl FnOnce(&mut Text) -> Result<()>) -> Result<()> {
+        let mut json = Text::default();
         write(&mut json).map_err(|error| error.context(format!("\"{}\"", crate::error::excerpt(key))))?;
-        self.set(key, String::from_utf8(json).unwrap_or_default());
-        Ok(())
-    }
-
-    fn set(&mut self, key: &str, value: String) {
-        self.json.take();
-        match self.members.iter_mut().find(|(known, _)| known == key) {
-            Some((_, old)) => *old = value,
-            None => self.members.push((key.to_string(), value)),
+        let value = json.into_string();
+        if let Some((_, old)) = self.members.iter_mut().find(|(known, _)| known == key) {
+            *old = value;
+        } else {
+            let key = json::copy(key)?;
+            self.members
+                .try_reserve(1)
+                .map_err(|_| Error::new(Status::OutOfMemory, "no memory left for another key; use fewer"))?;
+            self.members.push((key, value));
         }
+        self.json.take();
+        Ok(())
     }
 }
 
-fn number(out: &mut Vec<u8>, value: f64) -> Result<()> {
+fn number(out: &mut Text, value: f64) -> Result<()> {
     if !value.is_finite() {
         let message = format!("the value is {value}, which JSON cannot express; leave it out, or use a text");
         return Err(Error::argument("value", message));
     }
-    json::write_f64(out, value);
-    Ok(())
+    out.number(value)
 }
 
 #[cfg(test)]
@@ -137,24 +148,28 @@ mod tests {
     #[test]
     fn values_of_all_kinds_are_escaped_and_read_back() {
         let mut features = Features::new();
-        assert_eq!(features.json(), "{}");
+        assert_eq!(features.json().unwrap(), "{}");
         features.set_number("rate", 0.1).unwrap();
-        features.set_integer("count", i64::MIN);
-        features.set_text("a \"key\"\n", "x\\y\u{1}é\0");
-        features.set_boolean("ok", true);
+        features.set_integer("count", i64::MIN).unwrap();
+        features.set_text("a \"key\"\n", "x\\y\u{1}é\0").unwrap();
+        features.set_boolean("ok", true).unwrap();
         features.set_numbers("values", &[1.0, -2.5e300]).unwrap();
         features.set_json("nested", r#" { "a" : [ 1.50 , null ] } "#).unwrap();
-        features.set_integers("ids", &[1, -2, i64::MAX]);
+        features.set_integers("ids", &[1, -2, i64::MAX]).unwrap();
         features.set_number("rate", 910.0).unwrap();
         let expected: serde_json::Value = serde_json::json!({
             "rate": 910.0, "count": i64::MIN, "a \"key\"\n": "x\\y\u{1}é\0", "ok": true,
             "values": [1.0, -2.5e300], "ids": [1, -2, i64::MAX], "nested": {"a": [1.5, null]},
         });
-        assert_eq!(serde_json::from_str::<serde_json::Value>(features.json()).unwrap(), expected);
-        assert!(features.json().starts_with(r#"{"rate":910.0,"count""#), "{}", features.json());
-        assert!(features.json().contains("1.50"), "digits stay");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(features.json().unwrap()).unwrap(), expected);
+        assert!(
+            features.json().unwrap().starts_with(r#"{"rate":910.0,"count""#),
+            "{}",
+            features.json().unwrap()
+        );
+        assert!(features.json().unwrap().contains("1.50"), "digits stay");
         features.clear();
-        assert_eq!(features.json(), "{}");
+        assert_eq!(features.json().unwrap(), "{}");
     }
 
     #[test]
@@ -168,6 +183,6 @@ mod tests {
         for value in ["", "{", "1 2", r#"{"a":1,"a":2}"#, "\"\\ud800\"", &"[".repeat(200)] {
             assert_eq!(features.set_json("a", value).unwrap_err().status(), Status::InvalidEntry);
         }
-        assert_eq!(features.json(), r#"{"a":1.0}"#);
+        assert_eq!(features.json().unwrap(), r#"{"a":1.0}"#);
     }
 }

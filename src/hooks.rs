@@ -23,13 +23,19 @@ pub(crate) fn look(usual: std::time::Duration) -> std::time::Duration {
     usual
 }
 
+#[cfg(not(feature = "test-hooks"))]
+#[inline(always)]
+pub(crate) fn is_memory_refused() -> bool {
+    false
+}
+
 #[cfg(feature = "test-hooks")]
-pub(crate) use armed::{default_of, has_plain_locks, look, point};
+pub(crate) use armed::{default_of, has_plain_locks, is_memory_refused, look, point};
 
 /// Arms the places; only with the feature `test-hooks`.
 #[cfg(feature = "test-hooks")]
 pub mod armed {
-    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
     use std::sync::{Mutex, OnceLock, PoisonError};
 
     static ARMED: Mutex<Option<String>> = Mutex::new(None);
@@ -37,6 +43,35 @@ pub mod armed {
     /// The next time any thread passes the place with this name, it panics there, once.
     pub fn panic_at(name: &str) {
         *ARMED.lock().unwrap_or_else(PoisonError::into_inner) = Some(name.to_string());
+    }
+
+    /// How many allocations of SQLite pass before one is refused; whether all are from then on; how many were.
+    static MEMORY: (AtomicI64, AtomicU64, AtomicU64) =
+        (AtomicI64::new(i64::MAX), AtomicU64::new(0), AtomicU64::new(0));
+
+    /// Refuses SQLite the memory it asks for, of all threads: for the n-th time from now, counted from 0, or
+    /// from then on.
+    pub fn refuse_memory(nth: i64, for_ever: bool) {
+        MEMORY.1.store(u64::from(for_ever), Ordering::SeqCst);
+        MEMORY.2.store(0, Ordering::SeqCst);
+        MEMORY.0.store(nth, Ordering::SeqCst);
+    }
+
+    /// Refuses nothing from now on; how often it did.
+    pub fn memory_refused() -> u64 {
+        MEMORY.0.store(i64::MAX, Ordering::SeqCst);
+        MEMORY.2.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn is_memory_refused() -> bool {
+        let (left, for_ever, refused) = &MEMORY;
+        if left.load(Ordering::SeqCst) == i64::MAX {
+            return false;
+        }
+        let before = left.fetch_sub(1, Ordering::SeqCst);
+        let is_refused = before == 0 || (before < 0 && for_ever.load(Ordering::SeqCst) == 1);
+        refused.fetch_add(u64::from(is_refused), Ordering::SeqCst);
+        is_refused
     }
 
     /// Whether this process is to do as if the file system had no locks but those of processes.

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use crate::chunk::{ChunkBuilder, EntryRef};
+use crate::chunk::{ChunkBuilder, EntryRef, out_of_memory};
 use crate::entries::Entries;
 use crate::error::Result;
 use crate::query::{EVERYTHING, Order, Overflow, Read};
@@ -23,7 +23,11 @@ pub(crate) fn join(read: &Read<'_>, stored: Option<Entries>, newer: Found) -> Re
         }
     }
     let newer = Entries::of_spans(newer.spans, position, 0);
-    let mut newer: Vec<EntryRef<'_>> = newer.iter().filter(|entry| read.query.admits(*entry)).collect();
+    let mut admitted: Vec<EntryRef<'_>> = Vec::new();
+    for entry in newer.iter().filter(|entry| read.query.admits(*entry)) {
+        admitted.try_reserve(1).map_err(out_of_memory)?;
+        admitted.push(entry);
+    }
     let in_order = |a: &EntryRef<'_>, b: &EntryRef<'_>| {
         let by_time = || a.timestamp().total_cmp(&b.timestamp()).then(a.id().cmp(&b.id()));
         match read.query.order {
@@ -33,10 +37,11 @@ pub(crate) fn join(read: &Read<'_>, stored: Option<Entries>, newer: Found) -> Re
             Order::TimeDescending => by_time().reverse(),
         }
     };
-    newer.sort_by(in_order);
+    // No two are alike; a stable sort would take memory.
+    admitted.sort_unstable_by(in_order);
     let mut picked = Picked { read, chunks: ChunkBuilder::default(), count: 0, bytes: 0, last: 0 };
     let mut stored_left = stored.iter().peekable();
-    let mut newer_left = newer.into_iter().peekable();
+    let mut newer_left = admitted.into_iter().peekable();
     loop {
         let next = match (stored_left.peek(), newer_left.peek()) {
             (Some(a), Some(b)) if in_order(a, b) == Ordering::Greater => newer_left.next(),

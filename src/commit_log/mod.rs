@@ -131,7 +131,7 @@ impl CommitLog {
             return self.not_a_record(position);
         }
         // What is below 4 GiB is a size.
-        self.map.read(self.place(at), scratch.room(len as usize));
+        self.map.read(self.place(at), scratch.room(len as usize)?);
         if self.is_reclaimed(position)? {
             return Ok(Found::Reclaimed);
         }
@@ -324,7 +324,7 @@ impl Turn<'_> {
     /// Puts a record behind the others, for which there is room.
     pub fn put(&mut self, fields: &EntryFields<'_>, more: bool, scratch: &mut Scratch) -> Result<()> {
         let position = self.begin(fields.len() as u64)?;
-        self.finish(position, scratch.entry(position, fields, more));
+        self.finish(position, scratch.entry(position, fields, more)?);
         hooks::point("log.put");
         Ok(())
     }
@@ -332,7 +332,7 @@ impl Turn<'_> {
     /// Puts the note that the entries with these ids are in the ledger file.
     pub fn put_elsewhere(&mut self, first: i64, last: i64, scratch: &mut Scratch) -> Result<()> {
         let position = self.begin(RECORD_HEADER as u64)?;
-        self.finish(position, scratch.elsewhere(position, first, last));
+        self.finish(position, scratch.elsewhere(position, first, last)?);
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 use super::layout::{ID_MAX, RECORD_HEADER, WRAP};
 use crate::chunk::Fields;
 use crate::entry::NewEntry;
+use crate::error::{Error, Result, Status};
 use crate::sys;
 
 const MORE: u16 = 1;
@@ -84,7 +85,7 @@ fn checksum(position: u64, words: &[u64]) -> u32 {
 
 impl Scratch {
     /// Makes the record of an entry; its words.
-    pub fn entry(&mut self, position: u64, fields: &EntryFields<'_>, more: bool) -> &[u64] {
+    pub fn entry(&mut self, position: u64, fields: &EntryFields<'_>, more: bool) -> Result<&[u64]> {
         let EntryFields { id, timestamp, confidence, created_at, node_id, features } = *fields;
         // What an entry may be at most keeps these in range: see `layout::RING_MAX` and the limits.
         let lengths = features.len() as u64 | (node_id.len() as u64) << 32;
@@ -95,16 +96,15 @@ impl Scratch {
     }
 
     /// Makes a record that says where entries are.
-    pub fn elsewhere(&mut self, position: u64, first: i64, last: i64) -> &[u64] {
+    pub fn elsewhere(&mut self, position: u64, first: i64, last: i64) -> Result<&[u64]> {
         let numbers = [first.cast_unsigned(), last.cast_unsigned(), 0, 0];
         self.make(position, numbers, u64::from(ELSEWHERE) << 48, ["", ""])
     }
 
-    fn make(&mut self, position: u64, numbers: [u64; 4], lengths: u64, texts: [&str; 2]) -> &[u64] {
+    fn make(&mut self, position: u64, numbers: [u64; 4], lengths: u64, texts: [&str; 2]) -> Result<&[u64]> {
         let len = (RECORD_HEADER + texts[0].len() + texts[1].len()).next_multiple_of(8);
-        let words = &mut self.0;
-        words.clear();
-        words.resize(len / 8, 0);
+        self.0.clear();
+        let words = self.room(len)?;
         words[1..5].copy_from_slice(&numbers);
         words[5] = lengths;
         let strings = &mut sys::bytes_mut(words)[RECORD_HEADER..];
@@ -114,13 +114,17 @@ impl Scratch {
         #[allow(clippy::cast_possible_truncation)] // Records are below 4 GiB.
         let len = len as u32;
         words[0] = head(len, crc);
-        words
+        Ok(words)
     }
 
     /// Room for a record of so many bytes, to be filled.
-    pub fn room(&mut self, len: usize) -> &mut [u64] {
-        self.0.resize(len / 8, 0);
-        &mut self.0[..len / 8]
+    pub fn room(&mut self, len: usize) -> Result<&mut [u64]> {
+        let words = len / 8;
+        self.0
+            .try_reserve(words.saturating_sub(self.0.len()))
+            .map_err(|_| Error::new(Status::OutOfMemory, "no memory left for a record of the commit log"))?;
+        self.0.resize(words, 0);
+        Ok(&mut self.0)
     }
 
     /// What the record says that was filled in; `None` where it is none.
@@ -174,7 +178,7 @@ mod tests {
         for (node_id, features) in [("n", "{}"), ("knöten", r#"{"a":[1,2,3]}"#), ("12345678", "[]")] {
             let mut scratch = Scratch::default();
             let given = fields(node_id, features);
-            assert_eq!(scratch.entry(4096, &given, true).len() * 8, given.len());
+            assert_eq!(scratch.entry(4096, &given, true).unwrap().len() * 8, given.len());
             let Some(Record::Entry { fields, more: true }) = scratch.parse(4096) else { panic!() };
             assert_eq!((fields.node_id, fields.features, fields.id), (node_id, features, 7));
             assert_eq!((fields.timestamp, fields.confidence), (-1.5, 0.25));
@@ -182,14 +186,14 @@ mod tests {
             assert!(scratch.parse(8192).is_none(), "the same bytes in another round are no record");
         }
         let mut scratch = Scratch::default();
-        scratch.elsewhere(8, 3, 9);
+        scratch.elsewhere(8, 3, 9).unwrap();
         assert!(matches!(scratch.parse(8), Some(Record::Elsewhere { first: 3, last: 9 })));
     }
 
     #[test]
     fn a_bit_that_flips_makes_it_no_record() {
         let mut scratch = Scratch::default();
-        scratch.entry(64, &fields("node-7", r#"{"rate":910}"#), false);
+        scratch.entry(64, &fields("node-7", r#"{"rate":910}"#), false).unwrap();
         for word in 0..scratch.0.len() {
             for bit in 0..64 {
                 scratch.0[word] ^= 1 << bit;

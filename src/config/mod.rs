@@ -218,7 +218,10 @@ fn normalize(name: &str, value: &str) -> Result<Option<(&'static str, String)>> 
 }
 
 fn read_file(path: &str) -> Result<String> {
-    let io = |error: std::io::Error| Error::new(Status::Io, error.to_string());
+    let io = |error: std::io::Error| {
+        let is_memory = error.kind() == std::io::ErrorKind::OutOfMemory;
+        Error::new(if is_memory { Status::OutOfMemory } else { Status::Io }, error.to_string())
+    };
     // A FIFO would be waited for, and a device has no end.
     if !fs::metadata(path).map_err(io)?.is_file() {
         return Err(Error::new(Status::Io, "it is not a regular file"));

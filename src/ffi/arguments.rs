@@ -200,13 +200,20 @@ pub(super) unsafe fn lend(text: &str, len: *mut usize) -> *const c_char {
     text.as_ptr().cast()
 }
 
-/// The same for a text that has its NUL as last character.
+/// The same for a text that has its NUL as last character, where there is one; else NULL.
 ///
 /// # Safety
 /// `len` is NULL or can be written to.
-pub(super) unsafe fn lend_with_nul(text: &str, len: *mut usize) -> *const c_char {
-    // SAFETY: as the caller promises; behind the text without its NUL is the NUL.
-    unsafe { lend(text.strip_suffix('\0').unwrap_or_default(), len) }
+pub(super) unsafe fn lend_with_nul(text: Option<&str>, len: *mut usize) -> *const c_char {
+    match text.and_then(|text| text.strip_suffix('\0')) {
+        // SAFETY: as the caller promises; behind the text without its NUL is the NUL.
+        Some(text) => unsafe { lend(text, len) },
+        None => {
+            // SAFETY: as the caller promises.
+            unsafe { Out::new(len, 0) };
+            std::ptr::null()
+        }
+    }
 }
 
 #[cfg(test)]

@@ -69,7 +69,7 @@ pub unsafe extern "C" fn simledger_features_clear(features: *mut simledger_featu
 /// - `len`: gets the length in bytes; may be NULL.
 ///
 /// The text ends with a NUL and lives until the features are changed or freed. "" with length 0 for
-/// NULL.
+/// NULL; NULL with length 0, which no append takes, where there is no memory for it.
 ///
 /// # Safety
 /// `features` is NULL or features that nobody else uses now. `len` is NULL or can be written to.
@@ -80,9 +80,12 @@ pub unsafe extern "C" fn simledger_features_json(
 ) -> *const c_char {
     // SAFETY: as the caller promises; the text is part of the features.
     let features = unsafe { simledger_features::look(features) };
-    let json = features.and_then(|features| catch(|| Ok(features.json_with_nul())).ok());
+    let json = match features {
+        Some(features) => catch(|| Ok(features.json_with_nul())).ok().flatten(),
+        None => Some("\0"),
+    };
     // SAFETY: as the caller promises; both texts end with a NUL.
-    unsafe { lend_with_nul(json.unwrap_or("\0"), len) }
+    unsafe { lend_with_nul(json, len) }
 }
 
 /// Sets a key to a number, written in its shortest form that reads back. A key that is set already
@@ -91,7 +94,7 @@ pub unsafe extern "C" fn simledger_features_json(
 /// - `key`: UTF-8, lent for the call, `key_len` bytes long or `SIMLEDGER_NUL_TERMINATED`.
 /// - `value`: finite.
 ///
-/// Returns OK; INVALID_ARGUMENT (also NaN and infinities), and then nothing is changed; INTERNAL.
+/// Returns OK; INVALID_ARGUMENT (also NaN and infinities), and then nothing is changed; OUT_OF_MEMORY; INTERNAL.
 ///
 /// # Safety
 /// `features` are features that nobody else uses now. `key` is as long as its length says. `error`
@@ -113,7 +116,7 @@ pub unsafe extern "C" fn simledger_features_set_number(
 ///
 /// - `key`: UTF-8, lent for the call, `key_len` bytes long or `SIMLEDGER_NUL_TERMINATED`.
 ///
-/// Returns OK; INVALID_ARGUMENT; INTERNAL.
+/// Returns OK; INVALID_ARGUMENT; OUT_OF_MEMORY; INTERNAL.
 ///
 /// # Safety
 /// `features` are features that nobody else uses now. `key` is as long as its length says. `error`
@@ -126,10 +129,7 @@ pub unsafe extern "C" fn simledger_features_set_integer(
     value: i64,
     error: *mut *mut simledger_error,
 ) -> simledger_status {
-    let work = |features: &mut Features, key: &str| {
-        features.set_integer(key, value);
-        Ok(())
-    };
+    let work = |features: &mut Features, key: &str| features.set_integer(key, value);
     // SAFETY: as the caller promises.
     unsafe { set(features, (key, key_len), error, work) }
 }
@@ -138,7 +138,7 @@ pub unsafe extern "C" fn simledger_features_set_integer(
 ///
 /// - `key`: UTF-8, lent for the call, `key_len` bytes long or `SIMLEDGER_NUL_TERMINATED`.
 ///
-/// Returns OK; INVALID_ARGUMENT; INTERNAL.
+/// Returns OK; INVALID_ARGUMENT; OUT_OF_MEMORY; INTERNAL.
 ///
 /// # Safety
 /// `features` are features that nobody else uses now. `key` is as long as its length says. `error`
@@ -151,10 +151,7 @@ pub unsafe extern "C" fn simledger_features_set_boolean(
     value: bool,
     error: *mut *mut simledger_error,
 ) -> simledger_status {
-    let work = |features: &mut Features, key: &str| {
-        features.set_boolean(key, value);
-        Ok(())
-    };
+    let work = |features: &mut Features, key: &str| features.set_boolean(key, value);
     // SAFETY: as the caller promises.
     unsafe { set(features, (key, key_len), error, work) }
 }
@@ -164,7 +161,7 @@ pub unsafe extern "C" fn simledger_features_set_boolean(
 /// - `key`: UTF-8, lent for the call, `key_len` bytes long or `SIMLEDGER_NUL_TERMINATED`.
 /// - `value`: likewise; what needs escapes gets them.
 ///
-/// Returns OK; INVALID_ARGUMENT; INTERNAL.
+/// Returns OK; INVALID_ARGUMENT; OUT_OF_MEMORY; INTERNAL.
 ///
 /// # Safety
 /// `features` are features that nobody else uses now. The texts are as long as their lengths say.
@@ -180,8 +177,7 @@ pub unsafe extern "C" fn simledger_features_set_text(
 ) -> simledger_status {
     let work = |features: &mut Features, key: &str| {
         // SAFETY: as the caller promises.
-        features.set_text(key, unsafe { text(value, value_len, "value") }?);
-        Ok(())
+        features.set_text(key, unsafe { text(value, value_len, "value") }?)
     };
     // SAFETY: as the caller promises.
     unsafe { set(features, (key, key_len), error, work) }
@@ -194,7 +190,7 @@ pub unsafe extern "C" fn simledger_features_set_text(
 /// - `json`: likewise; checked as features are.
 ///
 /// Returns OK; INVALID_ARGUMENT; INVALID_ENTRY (it is no valid JSON), and then nothing is changed;
-/// INTERNAL.
+/// OUT_OF_MEMORY; INTERNAL.
 ///
 /// # Safety
 /// `features` are features that nobody else uses now. The texts are as long as their lengths say.
@@ -222,7 +218,7 @@ pub unsafe extern "C" fn simledger_features_set_json(
 /// - `values`: `len` numbers, finite, lent for the call; may be NULL if `len` is 0.
 ///
 /// Returns OK; INVALID_ARGUMENT (also NaN and infinities; `simledger_error_index` says which), and
-/// then nothing is changed; INTERNAL.
+/// then nothing is changed; OUT_OF_MEMORY; INTERNAL.
 ///
 /// # Safety
 /// `features` are features that nobody else uses now. `key` is as long as its length says, and
@@ -250,7 +246,7 @@ pub unsafe extern "C" fn simledger_features_set_numbers(
 /// - `key`: UTF-8, lent for the call, `key_len` bytes long or `SIMLEDGER_NUL_TERMINATED`.
 /// - `values`: `len` numbers, lent for the call; may be NULL if `len` is 0.
 ///
-/// Returns OK; INVALID_ARGUMENT; INTERNAL.
+/// Returns OK; INVALID_ARGUMENT; OUT_OF_MEMORY; INTERNAL.
 ///
 /// # Safety
 /// `features` are features that nobody else uses now. `key` is as long as its length says, and
@@ -266,8 +262,7 @@ pub unsafe extern "C" fn simledger_features_set_integers(
 ) -> simledger_status {
     let work = |features: &mut Features, key: &str| {
         // SAFETY: as the caller promises.
-        features.set_integers(key, unsafe { array(values, len, "values", "len") }?);
-        Ok(())
+        features.set_integers(key, unsafe { array(values, len, "values", "len") }?)
     };
     // SAFETY: as the caller promises.
     unsafe { set(features, (key, key_len), error, work) }

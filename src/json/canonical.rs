@@ -24,7 +24,6 @@ struct Container {
     members: Vec<Member>,
 }
 
-#[derive(Clone)]
 struct Member {
     key: Range<usize>,
     all: Range<usize>,
@@ -56,7 +55,7 @@ fn canonical(text: &str) -> Option<Vec<u8>> {
                 }
                 out.push(closing);
             }
-            Kind::String => super::write_string(&mut out, &scanner.string(Rules::GRAMMAR).ok()?),
+            Kind::String => write_string(&mut out, &scanner.string(Rules::GRAMMAR).ok()?),
             Kind::Number => out.extend_from_slice(scanner.number().ok()?.as_bytes()),
             Kind::Boolean | Kind::Null => {
                 out.extend_from_slice(scanner.value(Rules::GRAMMAR).ok()?.as_bytes());
@@ -84,10 +83,15 @@ fn canonical(text: &str) -> Option<Vec<u8>> {
     }
 }
 
+/// Nothing grows here: a string is at its shortest as it is written, and there is room for the whole text.
+fn write_string(out: &mut Vec<u8>, text: &str) {
+    let _ = serde_json::to_writer(out, text);
+}
+
 impl Container {
     fn begin_member(&mut self, scanner: &mut Scanner<'_>, out: &mut Vec<u8>) -> Option<()> {
         let start = out.len();
-        super::write_string(out, &scanner.string(Rules::GRAMMAR).ok()?);
+        write_string(out, &scanner.string(Rules::GRAMMAR).ok()?);
         self.members.try_reserve(1).ok()?;
         self.members.push(Member { key: start..out.len(), all: start..start });
         scanner.expect(b':', "':'").ok()?;
@@ -102,19 +106,20 @@ impl Container {
     }
 
     /// Sorts the members, and moves them only if they were not in order.
-    fn put_in_order(&self, out: &mut Vec<u8>) -> Option<()> {
+    fn put_in_order(&mut self, out: &mut Vec<u8>) -> Option<()> {
         if self.members.is_sorted_by_key(|member| &out[member.key.clone()]) {
             return Some(());
         }
-        let mut members = self.members.clone();
-        members.sort_by_key(|member| &out[member.key.clone()]);
+        // Without the room that a stable sort takes.
+        let key = |member: &Member| (&out[member.key.clone()], member.all.start);
+        self.members.sort_unstable_by(|left, right| key(left).cmp(&key(right)));
         let mut sorted = Vec::new();
         sorted.try_reserve(out.len() - self.start).ok()?;
-        for member in members {
+        for member in &self.members {
             if !sorted.is_empty() {
                 sorted.push(b',');
             }
-            sorted.extend_from_slice(&out[member.all]);
+            sorted.extend_from_slice(&out[member.all.clone()]);
         }
         out.truncate(self.start);
         out.append(&mut sorted);

@@ -11,20 +11,9 @@ mod pointer;
 #[cfg(test)]
 mod reference;
 mod scan;
+mod write;
 
 pub(crate) use canonical::{DEPTH_MAX, same_meaning};
 pub(crate) use pointer::{PointerFault, find, value};
 pub(crate) use scan::{Fault, Kind, Reason, Rules, Scanner};
-
-/// Appends `text` as a JSON string, quotes included.
-pub(crate) fn write_string(out: &mut Vec<u8>, text: &str) {
-    // Writing to a vector cannot fail, and a str always has a JSON form.
-    let _ = serde_json::to_writer(out, text);
-}
-
-/// Appends `number` in its shortest form that reads back as the same double.
-///
-/// Numbers that JSON cannot express become `null`; the ledger never holds any.
-pub(crate) fn write_f64(out: &mut Vec<u8>, number: f64) {
-    let _ = serde_json::to_writer(out, &number);
-}
+pub(crate) use write::{Text, copy};

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use super::keys::Keys;
+use crate::error::Status;
 use crate::sys;
 
 /// How strictly a value is judged.
@@ -67,6 +68,13 @@ pub(crate) enum Reason {
     DuplicateKey(String),
     TooDeep(usize),
     OutOfMemory,
+}
+
+impl Fault {
+    /// The status of a call that ends with this: `otherwise` but where only memory was missing.
+    pub fn status_or(&self, otherwise: Status) -> Status {
+        if self.reason == Reason::OutOfMemory { Status::OutOfMemory } else { otherwise }
+    }
 }
 
 impl fmt::Display for Fault {
@@ -372,12 +380,22 @@ impl<'a> Scanner<'a> {
         self.keys.forget(0);
     }
 
-    /// The string with escapes whose opening quote is at `start` and that ends at `end`.
+    /// The string with escapes whose opening quote is at `start` and that ends at `end`. Checked already, but
+    /// perhaps not for lone surrogates.
     fn decoded(&self, start: usize, end: usize) -> Result<Cow<'a, str>, Fault> {
-        // Checked already, so this cannot fail but for what is not checked: lone surrogates.
-        serde_json::from_str(&self.text[start..end])
-            .map(Cow::Owned)
-            .map_err(|_| Fault { offset: start, reason: Reason::LoneSurrogate })
+        let mut rest = &self.text[start + 1..end - 1];
+        let mut decoded = String::new();
+        let fault = |reason| move || Fault { offset: start, reason };
+        // No escape is shorter than what it stands for.
+        decoded.try_reserve(rest.len()).map_err(|_| fault(Reason::OutOfMemory)())?;
+        while let Some(at) = rest.find('\\') {
+            decoded.push_str(&rest[..at]);
+            let (character, behind) = escape(&rest[at..]).ok_or_else(fault(Reason::LoneSurrogate))?;
+            decoded.push(character);
+            rest = behind;
+        }
+        decoded.push_str(rest);
+        Ok(Cow::Owned(decoded))
     }
 
     fn byte(&self) -> Option<u8> {
@@ -453,6 +471,31 @@ fn end_of_escape(bytes: &[u8], start: usize, rules: Rules) -> Result<usize, Faul
         }
         Some(_) => Err(Fault { offset: start, reason: Reason::Escape }),
     }
+}
+
+/// What the escape stands for that the text begins with, and the text behind it; `None` for half of a surrogate
+/// pair. The escape is one that JSON knows.
+fn escape(text: &str) -> Option<(char, &str)> {
+    let bytes = text.as_bytes();
+    let character = match bytes.get(1)? {
+        b'u' => {
+            let unit = hex4(bytes, 2).ok()?;
+            if !(0xd800..0xdc00).contains(&unit) {
+                return Some((char::from_u32(unit)?, &text[6..]));
+            }
+            // UTF-16 (RFC 8259, section 7).
+            let low = bytes.get(6..8).filter(|next| *next == b"\\u").and_then(|_| hex4(bytes, 8).ok())?;
+            let low = low.checked_sub(0xdc00).filter(|low| *low < 0x400)?;
+            return Some((char::from_u32(0x10000 + ((unit - 0xd800) << 10) + low)?, &text[12..]));
+        }
+        b'b' => '\u{8}',
+        b'f' => '\u{c}',
+        b'n' => '\n',
+        b'r' => '\r',
+        b't' => '\t',
+        other => char::from(*other),
+    };
+    Some((character, &text[2..]))
 }
 
 fn hex4(bytes: &[u8], from: usize) -> Result<u32, Fault> {
@@ -841,5 +884,26 @@ mod tests {
             }
         }
         assert!(good > 20_000 && bad > 20_000, "{good} {bad}");
+    }
+
+    #[test]
+    fn escapes_are_decoded_as_serde_json_decodes_them() {
+        for text in [
+            r#""\n\"\\\/\b\f\r\t""#,
+            r#""a\u0041é\u00e9\u20ac\ud83d\ude00z""#,
+            r#""\ud800""#,
+            r#""\udc00""#,
+            r#""\ud83d\ud83d\ude00""#,
+            r#""\ud83dx\ude00""#,
+            r#""\ud83d\n""#,
+            r#""\uDBFF\uDFFF\uFFFF\u0000""#,
+        ] {
+            let expected = serde_json::from_str::<String>(text).ok();
+            let decoded = Scanner::new(text).string(Rules::GRAMMAR);
+            assert_eq!(decoded.as_deref().ok(), expected.as_deref(), "{text}");
+            if let Err(fault) = decoded {
+                assert_eq!(fault.reason, Reason::LoneSurrogate, "{text}");
+            }
+        }
     }
 }

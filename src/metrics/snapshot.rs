@@ -6,7 +6,6 @@ use super::histogram::Times;
 use super::{Metrics, Operation};
 use crate::config;
 use crate::error::{Error, Result, Status, excerpt};
-use crate::json;
 
 /// A number that goes up and down, at a moment.
 #[derive(Clone, Copy, Debug)]
@@ -160,9 +159,7 @@ fn summary(times: &Times) -> Vec<(&'static str, f64)> {
 
 /// A number as JSON and Prometheus both read it; whole ones without decimals.
 fn number(value: f64) -> String {
-    let mut out = Vec::new();
-    json::write_f64(&mut out, value);
-    let text = String::from_utf8(out).unwrap_or_default();
+    let text = serde_json::to_string(&value).unwrap_or_default();
     text.strip_suffix(".0").map_or(text.clone(), ToString::to_string)
 }
 

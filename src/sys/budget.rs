@@ -10,6 +10,8 @@ use std::ffi::{c_int, c_void};
 
 use rusqlite::ffi;
 
+use crate::hooks;
+
 /// What is left, and whether something was refused.
 #[derive(Clone, Copy)]
 struct Left {
@@ -81,7 +83,7 @@ pub(super) unsafe fn install() {
 
 unsafe extern "C" fn malloc(bytes: c_int) -> *mut c_void {
     let bytes = usize::try_from(bytes).unwrap_or(0);
-    if !take(bytes) {
+    if hooks::is_memory_refused() || !take(bytes) {
         return std::ptr::null_mut();
     }
     // SAFETY: any size may be asked for.
@@ -96,7 +98,7 @@ unsafe extern "C" fn free(memory: *mut c_void) {
 
 unsafe extern "C" fn realloc(memory: *mut c_void, bytes: c_int) -> *mut c_void {
     let (before, bytes) = (usable(memory), usize::try_from(bytes).unwrap_or(0));
-    if bytes > before && !take(bytes - before) {
+    if hooks::is_memory_refused() || bytes > before && !take(bytes - before) {
         return std::ptr::null_mut();
     }
     give(before.saturating_sub(bytes));

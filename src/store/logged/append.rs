@@ -1,6 +1,6 @@
 //! Appending to the log.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, TryReserveError};
 use std::sync::MutexGuard;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -65,7 +65,7 @@ impl Logged {
         }
         let is_too_large = bytes > log.capacity() / 2;
         let mut unique = self.unique.load(Ordering::Acquire);
-        let mut facts = if unique { Facts::of(batch) } else { Facts::default() };
+        let mut facts = if unique { Facts::of(batch)? } else { Facts::default() };
         loop {
             if log.published().saturating_sub(self.decoded.load(Ordering::Acquire)) > BEHIND_MAX {
                 self.refresh()?;
@@ -77,7 +77,7 @@ impl Logged {
             if self.unique.load(Ordering::Acquire) != unique {
                 drop(turn);
                 unique = !unique;
-                facts = if unique { Facts::of(batch) } else { Facts::default() };
+                facts = if unique { Facts::of(batch)? } else { Facts::default() };
                 continue;
             }
             let mut feeding = self.feeding();
@@ -89,7 +89,7 @@ impl Logged {
             if let Some(expected) = batch.expected_last_id.filter(|expected| *expected != last) {
                 return Err(conflict(expected, last));
             }
-            let plan = if unique { judge(batch, &feeding, &facts) } else { Plan::Append };
+            let plan = if unique { judge(batch, &feeding, &facts)? } else { Plan::Append };
             match plan {
                 Plan::Append if is_too_large => {
                     drop(feeding);
@@ -154,10 +154,10 @@ impl Logged {
         let end = turn.publish(last_id);
         // From here on it is done, whatever becomes of memory: that is decoded again then.
         for fields in new() {
-            if self.unique.load(Ordering::Acquire) {
-                feeding.seen.add(fields.node_id, fields.timestamp, fields.id);
-            }
-            if feeding.feeder.add(&fields.fields()).is_err() {
+            let is_unique = self.unique.load(Ordering::Acquire);
+            if (is_unique && feeding.seen.add(fields.node_id, fields.timestamp, fields.id).is_err())
+                || feeding.feeder.add(&fields.fields()).is_err()
+            {
                 drop(feeding);
                 drop(turn);
                 notify(log);
@@ -271,7 +271,7 @@ impl Logged {
         // What the file did not have then may have been forgotten here meanwhile: then it is asked again.
         if answers.as_of >= feeding.seen.floor() {
             for (node_id, newest) in questions.nodes.iter().zip(answers.newest) {
-                feeding.seen.learn(node_id, newest);
+                feeding.seen.learn(node_id, newest)?;
             }
         }
         Ok(())
@@ -347,13 +347,14 @@ fn notify(log: &CommitLog) {
 
 impl Facts {
     /// What the batch says by itself.
-    fn of(batch: &Batch<'_>) -> Facts {
+    fn of(batch: &Batch<'_>) -> Result<Facts> {
         let mut facts = Facts::default();
         let entries = batch.entries;
         if entries.windows(2).all(|pair| pair[0].timestamp() < pair[1].timestamp()) {
-            return facts;
+            return Ok(facts);
         }
         let mut first = HashMap::<(u64, &str), usize, RandomState>::default();
+        first.try_reserve(entries.len()).map_err(out_of_memory)?;
         for (index, entry) in entries.iter().enumerate() {
             let before = *first.entry((entry.timestamp().to_bits(), entry.node_id())).or_insert(index);
             if before == index {
@@ -368,12 +369,12 @@ impl Facts {
                 facts.repeated.get_or_insert(index);
             }
         }
-        facts
+        Ok(facts)
     }
 }
 
 /// What is to be done with a batch, by all that is known.
-fn judge<'b>(batch: &'b Batch<'_>, feeding: &Feeding, facts: &Facts) -> Plan<'b> {
+fn judge<'b>(batch: &'b Batch<'_>, feeding: &Feeding, facts: &Facts) -> Result<Plan<'b>> {
     let (mut nodes, mut entries) = (Vec::new(), Vec::new());
     for (index, entry) in batch.entries.iter().enumerate() {
         let like = match feeding.seen.judge(entry.node_id(), entry.timestamp()) {
@@ -381,12 +382,14 @@ fn judge<'b>(batch: &'b Batch<'_>, feeding: &Feeding, facts: &Facts) -> Plan<'b>
             Verdict::New => None,
             Verdict::Known(id) => Some(id),
             Verdict::AskNode => {
+                nodes.try_reserve(1).map_err(out_of_memory)?;
                 nodes.push(entry.node_id());
                 continue;
             }
             Verdict::AskEntry => match facts.asked.get(&index) {
                 Some(answer) if facts.as_of >= feeding.seen.floor() => *answer,
                 _ => {
+                    entries.try_reserve(1).map_err(out_of_memory)?;
                     entries.push(index);
                     continue;
                 }
@@ -395,18 +398,22 @@ fn judge<'b>(batch: &'b Batch<'_>, feeding: &Feeding, facts: &Facts) -> Plan<'b>
         // In the order of the batch: the first that is wrong is the one that is told.
         if nodes.is_empty() && entries.is_empty() {
             match like {
-                Some(id) if !facts.gone.contains(&id) => return Plan::Compare { index, id },
-                _ if facts.repeated == Some(index) => return Plan::Refuse { index },
+                Some(id) if !facts.gone.contains(&id) => return Ok(Plan::Compare { index, id }),
+                _ if facts.repeated == Some(index) => return Ok(Plan::Refuse { index }),
                 _ => {}
             }
         }
     }
     if nodes.is_empty() && entries.is_empty() {
-        return Plan::Append;
+        return Ok(Plan::Append);
     }
     nodes.sort_unstable();
     nodes.dedup();
-    Plan::Ask { nodes, entries }
+    Ok(Plan::Ask { nodes, entries })
+}
+
+fn out_of_memory(_: TryReserveError) -> Error {
+    Error::new(Status::OutOfMemory, "no memory left for the batch; append it in parts")
 }
 
 fn ended() -> Error {

@@ -100,7 +100,7 @@ impl Logged {
                             feeding.seen.restart(fields.id - 1);
                         }
                         if self.unique.load(Ordering::Acquire) {
-                            feeding.seen.add(fields.node_id, fields.timestamp, fields.id);
+                            feeding.seen.add(fields.node_id, fields.timestamp, fields.id)?;
                         }
                         feeding.feeder.add(&fields.fields())?;
                     }

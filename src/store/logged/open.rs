@@ -286,7 +286,7 @@ impl Logged {
         if let Some(Nodes { as_of, newest }) = nodes {
             let mut feeding = self.feeding();
             if as_of >= feeding.seen.floor() {
-                feeding.seen.learn_all(newest);
+                feeding.seen.learn_all(newest)?;
             }
         }
         Ok(())

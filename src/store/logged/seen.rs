@@ -6,9 +6,11 @@
 //! be that of an entry that is in the log: those are known here one by one, until some time after they
 //! are stored. For older ones the ledger file must be asked.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, TryReserveError};
 
 use foldhash::fast::RandomState;
+
+use crate::error::{Error, Result, Status};
 
 /// Nodes that are remembered at most, beside those with entries in the log.
 const NODES_MAX: usize = 1 << 20;
@@ -66,20 +68,22 @@ impl Seen {
         self.floor
     }
 
-    /// Takes note of an entry in the log.
-    pub fn add(&mut self, node_id: &str, timestamp: f64, id: i64) {
+    /// Takes note of an entry in the log. Where there is no memory for it, all must begin anew.
+    pub fn add(&mut self, node_id: &str, timestamp: f64, id: i64) -> Result<()> {
         let number = match self.nodes.get_mut(node_id) {
             Some(node) => {
                 node.newest = node.newest.max(timestamp);
                 node.number
             }
-            None => self.add_node(node_id, timestamp, self.complete),
+            None => self.add_node(node_id, timestamp, self.complete)?,
         };
+        self.young.try_reserve(1).map_err(out_of_memory)?;
         self.young.insert((number, timestamp.to_bits()), id);
+        Ok(())
     }
 
     /// Takes note of what the ledger file says of a node: its largest timestamp, if there is one.
-    pub fn learn(&mut self, node_id: &str, newest: Option<f64>) {
+    pub fn learn(&mut self, node_id: &str, newest: Option<f64>) -> Result<()> {
         let newest = newest.unwrap_or(f64::NEG_INFINITY);
         match self.nodes.get_mut(node_id) {
             Some(node) => {
@@ -87,20 +91,22 @@ impl Seen {
                 node.asked = true;
             }
             None => {
-                self.add_node(node_id, newest, true);
+                self.add_node(node_id, newest, true)?;
             }
         }
+        Ok(())
     }
 
     /// Takes note of all nodes that the file has, each with its largest timestamp.
-    pub fn learn_all(&mut self, nodes: Vec<(String, f64)>) {
+    pub fn learn_all(&mut self, nodes: Vec<(String, f64)>) -> Result<()> {
         for (node_id, newest) in nodes {
-            self.learn(&node_id, Some(newest));
+            self.learn(&node_id, Some(newest))?;
         }
         for node in self.nodes.values_mut() {
             node.asked = true;
         }
         self.complete = true;
+        Ok(())
     }
 
     /// Judges an entry by what is known.
@@ -130,12 +136,17 @@ impl Seen {
         self.nodes.len() <= NODES_MAX + self.young.len() + self.old.len()
     }
 
-    fn add_node(&mut self, node_id: &str, newest: f64, asked: bool) -> u32 {
+    fn add_node(&mut self, node_id: &str, newest: f64, asked: bool) -> Result<u32> {
         // More nodes than numbers are never remembered: see NODES_MAX.
         let number = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
+        self.nodes.try_reserve(1).map_err(out_of_memory)?;
         self.nodes.insert(node_id.into(), Node { number, newest, asked });
-        number
+        Ok(number)
     }
+}
+
+fn out_of_memory(_: TryReserveError) -> Error {
+    Error::new(Status::OutOfMemory, "no memory left to know duplicates by; try again when there is some")
 }
 
 #[cfg(test)]
@@ -146,12 +157,12 @@ mod tests {
     fn the_file_is_asked_once_for_a_node_and_then_for_what_is_not_above_its_newest() {
         let mut seen = Seen::default();
         assert_eq!(seen.judge("a", 1.0), Verdict::AskNode);
-        seen.learn("a", Some(5.0));
+        seen.learn("a", Some(5.0)).unwrap();
         assert_eq!(seen.judge("a", 5.5), Verdict::New);
         assert_eq!(seen.judge("a", 5.0), Verdict::AskEntry);
-        seen.learn("b", None);
+        seen.learn("b", None).unwrap();
         assert_eq!(seen.judge("b", -1e300), Verdict::New);
-        seen.add("b", 7.0, 1);
+        seen.add("b", 7.0, 1).unwrap();
         assert_eq!(seen.judge("b", 7.0), Verdict::Known(1));
         assert_eq!(seen.judge("b", 6.0), Verdict::AskEntry);
     }
@@ -159,10 +170,10 @@ mod tests {
     #[test]
     fn an_entry_of_somebody_else_does_not_stand_for_the_answer_of_the_file() {
         let mut seen = Seen::default();
-        seen.add("a", 3.0, 1);
+        seen.add("a", 3.0, 1).unwrap();
         assert_eq!(seen.judge("a", 4.0), Verdict::AskNode);
         assert_eq!(seen.judge("a", 3.0), Verdict::Known(1));
-        seen.learn("a", Some(9.0));
+        seen.learn("a", Some(9.0)).unwrap();
         assert_eq!(seen.judge("a", 4.0), Verdict::AskEntry);
         assert_eq!(seen.judge("a", 9.5), Verdict::New);
     }
@@ -170,8 +181,8 @@ mod tests {
     #[test]
     fn the_file_need_not_be_asked_about_nodes_that_it_does_not_have() {
         let mut seen = Seen::default();
-        seen.add("a", 3.0, 1);
-        seen.learn_all(vec![("b".to_string(), 7.0)]);
+        seen.add("a", 3.0, 1).unwrap();
+        seen.learn_all(vec![("b".to_string(), 7.0)]).unwrap();
         for (node_id, timestamp, verdict) in [
             ("a", 3.5, Verdict::New),
             ("a", 2.0, Verdict::AskEntry),
@@ -190,7 +201,7 @@ mod tests {
         let mut seen = Seen::default();
         let count = 10 * GENERATION as i64;
         for id in 1..=count {
-            seen.add("a", id as f64, id);
+            seen.add("a", id as f64, id).unwrap();
             assert!(seen.forget(id / 2, id));
             assert!(seen.floor() <= id / 2, "the file has not got that yet");
         }

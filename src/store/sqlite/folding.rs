@@ -7,7 +7,7 @@ use rusqlite::{Connection, ToSql, params};
 use super::fault::translate;
 use super::schema;
 use super::writer::{INSERT, next_id};
-use crate::chunk::Fields;
+use crate::chunk::{Fields, out_of_memory};
 use crate::error::{Error, Result, Status};
 use crate::hooks;
 use crate::utc;
@@ -76,6 +76,7 @@ impl<'c> Folding<'c> {
         }
         hooks::point("fold.insert");
         if self.waiting == self.rows.len() {
+            // At most those of a statement: too few to run out of memory.
             self.rows.push(FoldedRow::default());
         }
         let row = &mut self.rows[self.waiting];
@@ -87,6 +88,7 @@ impl<'c> Folding<'c> {
         ];
         for (place, text) in texts {
             place.clear();
+            place.try_reserve(text.len()).map_err(out_of_memory)?;
             place.push_str(text);
         }
         self.waiting += 1;

@@ -50,7 +50,7 @@ impl Group {
     /// Lets this entry go with others.
     pub fn join(&self, batch: &Batch<'_>) -> Result<Arc<Request>> {
         let request = Arc::new(Request {
-            entry: batch.entries[0].clone().into_owned()?,
+            entry: batch.entries[0].to_own()?,
             on_duplicate: batch.on_duplicate,
             expected_last_id: batch.expected_last_id,
             thread: thread::current(),

@@ -10,7 +10,7 @@ use rusqlite::{Batch, Connection, Statement};
 
 use super::fault::translate_sql;
 use crate::error::{Error, Result, Status, excerpt};
-use crate::json::{self, Kind, Rules, Scanner};
+use crate::json::{self, Kind, Rules, Scanner, Text};
 use crate::store::Sql;
 use crate::sys::Budget;
 
@@ -170,20 +170,19 @@ fn each(
 }
 
 fn not_json(fault: json::Fault) -> Error {
-    Error::argument("parameters_json", format!("the parameters are not valid JSON: {fault}"))
+    let message = format!("the parameters are not valid JSON: {fault}");
+    Error::new(fault.status_or(Status::InvalidArgument), message).with_field("parameters_json")
 }
 
 fn collect(statement: &mut Statement<'_>, sql: &Sql<'_>) -> Result<String> {
-    let mut out = Vec::new();
-    out.extend_from_slice(b"{\"columns\":[");
+    let mut out = Text::default();
+    out.raw("{\"columns\":[")?;
     for (index, name) in statement.column_names().iter().enumerate() {
-        if index > 0 {
-            out.push(b',');
-        }
-        json::write_string(&mut out, name);
+        out.raw(if index > 0 { "," } else { "" })?;
+        out.string(name)?;
     }
     let columns = statement.column_count();
-    out.extend_from_slice(b"],\"rows\":[");
+    out.raw("],\"rows\":[")?;
     check_size(out.len(), 0, sql.bytes_max)?;
     let mut count = 0;
     let mut truncated = false;
@@ -193,27 +192,21 @@ fn collect(statement: &mut Statement<'_>, sql: &Sql<'_>) -> Result<String> {
             truncated = true;
             break;
         }
-        out.extend_from_slice(if count > 0 { b",[" } else { b"[" });
+        out.raw(if count > 0 { ",[" } else { "[" })?;
         for column in 0..columns {
-            if column > 0 {
-                out.push(b',');
-            }
-            write_value(
-                &mut out,
-                row.get_ref(column).map_err(|error| translate_sql(&error))?,
-                sql.bytes_max,
-            )?;
+            out.raw(if column > 0 { "," } else { "" })?;
+            let value = row.get_ref(column).map_err(|error| translate_sql(&error))?;
+            write_value(&mut out, value, sql.bytes_max)?;
         }
-        out.push(b']');
+        out.raw("]")?;
         count += 1;
         check_size(out.len(), count, sql.bytes_max)?;
     }
-    out.extend_from_slice(b"],\"truncated\":");
-    out.extend_from_slice(if truncated { b"true}" } else { b"false}" });
-    String::from_utf8(out).map_err(|_| Error::new(Status::Internal, "the result is not UTF-8"))
+    out.raw(if truncated { "],\"truncated\":true}" } else { "],\"truncated\":false}" })?;
+    Ok(out.into_string())
 }
 
-fn write_value(out: &mut Vec<u8>, value: ValueRef<'_>, bytes_max: usize) -> Result<()> {
+fn write_value(out: &mut Text, value: ValueRef<'_>, bytes_max: usize) -> Result<()> {
     // As they will be written: an escape has up to six bytes, and U+FFFD three.
     let written = |byte: &u8| match byte {
         0..0x20 => 6,
@@ -227,24 +220,37 @@ fn write_value(out: &mut Vec<u8>, value: ValueRef<'_>, bytes_max: usize) -> Resu
         _ => 0,
     };
     check_size(out.len().saturating_add(bytes), 0, bytes_max)?;
-    out.try_reserve(bytes).map_err(crate::chunk::out_of_memory)?;
+    out.reserve(bytes)?;
     match value {
-        ValueRef::Null => out.extend_from_slice(b"null"),
-        ValueRef::Integer(number) => out.extend_from_slice(number.to_string().as_bytes()),
+        ValueRef::Null => out.raw("null"),
+        ValueRef::Integer(number) => out.raw(&number.to_string()),
         // Infinities become null: JSON has no others.
-        ValueRef::Real(number) => json::write_f64(out, number),
-        ValueRef::Text(bytes) => json::write_string(out, &String::from_utf8_lossy(bytes)),
+        ValueRef::Real(number) => out.number(number),
+        ValueRef::Text(bytes) => match std::str::from_utf8(bytes) {
+            Ok(text) => out.string(text),
+            Err(_) => out.string(&replaced(bytes)?),
+        },
         ValueRef::Blob(bytes) => {
-            out.push(b'"');
+            out.raw("\"")?;
             for byte in bytes {
-                const DIGITS: &[u8; 16] = b"0123456789abcdef";
-                out.push(DIGITS[usize::from(byte >> 4)]);
-                out.push(DIGITS[usize::from(byte & 15)]);
+                const DIGITS: &str = "0123456789abcdef";
+                for digit in [usize::from(byte >> 4), usize::from(byte & 15)] {
+                    out.raw(&DIGITS[digit..=digit])?;
+                }
             }
-            out.push(b'"');
+            out.raw("\"")
         }
     }
-    Ok(())
+}
+
+/// The text with U+FFFD for what is no UTF-8.
+fn replaced(bytes: &[u8]) -> Result<String> {
+    let mut text = Text::default();
+    for chunk in bytes.utf8_chunks() {
+        text.raw(chunk.valid())?;
+        text.raw(if chunk.invalid().is_empty() { "" } else { "\u{fffd}" })?;
+    }
+    Ok(text.into_string())
 }
 
 fn check_size(bytes: usize, rows: usize, bytes_max: usize) -> Result<()> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, ffi, params};
 
 use super::checkpoints::{self, Checkpoints};
 use super::connection::{Role, Source};
@@ -527,10 +527,14 @@ impl Deletion {
                 ("SELECT id FROM ledger WHERE id < ?1 ORDER BY id LIMIT ?2", Value::Integer(id), Value::Null)
             }
         };
-        let ids = connection
-            .prepare_cached(select)?
-            .query_map(params![bound, most], |row| row.get::<_, i64>(0))?
-            .collect::<rusqlite::Result<Vec<i64>>>()?;
+        let mut ids = Vec::new();
+        let mut select = connection.prepare_cached(select)?;
+        let mut found = select.query(params![bound, most])?;
+        while let Some(row) = found.next()? {
+            ids.try_reserve(1).map_err(|_| no_memory())?;
+            ids.push(row.get::<_, i64>(0)?);
+        }
+        drop(found);
         let Some(largest) = ids.iter().max() else {
             return Ok(Some(0));
         };
@@ -574,4 +578,9 @@ fn now_of(connection: &Connection) -> Result<f64> {
         Ok(f64::NEG_INFINITY)
     })()
     .map_err(|error: rusqlite::Error| translate(&error))
+}
+
+/// As SQLite says it of its own.
+fn no_memory() -> rusqlite::Error {
+    rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_NOMEM), None)
 }
