@@ -582,3 +582,39 @@ fn appends_without_a_pause_leave_a_wal_that_does_not_grow_without_bounds() {
     ledger.close().unwrap();
     assert_eq!(size(&place, "ledger.db-wal"), 0);
 }
+
+/// Who reads all the time is hardly ever between two reads, and with others never all at once.
+#[test]
+fn a_wal_that_somebody_always_reads_does_not_grow_without_bounds() {
+    let place = Place::new();
+    let ledger = place.open(&[("commit", "sqlite"), ("tail_bytes_max", "0")]);
+    ledger.append_json(&entry(0.5, "first")).unwrap();
+    let text = "x".repeat(400_000);
+    let appending = AtomicBool::new(true);
+    let begun = std::sync::Barrier::new(3);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            let (place, appending, begun) = (&place, &appending, &begun);
+            scope.spawn(move || {
+                let reader = place.sqlite();
+                begun.wait();
+                while appending.load(Ordering::SeqCst) {
+                    let snapshot = reader.unchecked_transaction().unwrap();
+                    snapshot.query_row("SELECT max(id) FROM ledger", [], |row| row.get::<_, i64>(0)).unwrap();
+                    // Longer than the other one is between two snapshots, and than a short wait.
+                    std::thread::park_timeout(Duration::from_millis(20));
+                }
+            });
+        }
+        begun.wait();
+        // Each takes a hundred pages: 240 MB in all.
+        let mut largest = 0;
+        for index in 0..600 {
+            let features = format!(r#"{{"text":"{text}"}}"#);
+            ledger.append_parts(f64::from(index), "n", &features, 0.5).unwrap();
+            largest = largest.max(size(&place, "ledger.db-wal"));
+        }
+        appending.store(false, Ordering::SeqCst);
+        assert!(largest < 200_000_000, "{largest} bytes");
+    });
+}

@@ -159,6 +159,10 @@ impl Process {
         self.line.hear().unwrap_or_else(|| panic!("no answer to {text}"))
     }
 
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Kills it, as `kill -9` does.
     pub fn kill(&mut self) {
         self.child.kill().expect("the process can be killed");

@@ -9,7 +9,7 @@
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use rusqlite::Connection;
@@ -33,8 +33,18 @@ const PAGES_MAX: i32 = 16_000;
 /// Pages from which on who has no thread folds the WAL himself, as SQLite would.
 const INLINE_PAGES: i32 = 1000;
 
-/// What waiting for others may take before the WAL is left to grow for another step.
+/// What waiting for others may take before the WAL is left to grow for another step: so long at first, and twice
+/// as long for each further [`RESTART_PAGES`], up to [`RESTART_WAIT_MAX`]. Processes that read all the time are
+/// hardly ever all between two reads at once, but none of them reads the WAL any more once all of it is in the
+/// file and those who do have ended.
 const RESTART_WAIT: Duration = Duration::from_millis(5);
+const RESTART_WAIT_MAX: Duration = Duration::from_secs(1);
+
+/// Between two looks whether the checkpoint of another process has ended, which SQLite does not wait for.
+const LOOK: Duration = Duration::from_millis(1);
+
+/// What the file of the WAL is cut to when it begins anew.
+pub(super) const FILE_BYTES_MAX: i64 = PAGES_MAX as i64 * 4096;
 
 thread_local! {
     /// Pages of the WAL after the last commit of this thread; 0: none was made since this was looked at.
@@ -106,9 +116,7 @@ impl Checkpoints {
         if is_due || is_too_long {
             // The thread is at it at this moment, and SQLite would refuse.
             let _held = is_too_long.then(|| self.hold());
-            let restart = || connection.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(()));
-            // Who reads may keep it in use; then it is tried again a step later.
-            let _ = call::within(RESTART_WAIT, restart);
+            restart(connection, pages);
         }
         if !has_grown {
             return;
@@ -151,6 +159,22 @@ impl Drop for Checkpoints {
     }
 }
 
+/// Begins a WAL of so many pages anew. Who reads may keep it in use; then it is tried again a step later.
+fn restart(connection: &Connection, pages: i32) {
+    let doublings = (pages / RESTART_PAGES).clamp(1, 16) - 1;
+    let wait = (RESTART_WAIT * (1 << doublings)).min(RESTART_WAIT_MAX);
+    call::within(wait, || {
+        let is_busy = || {
+            let restart =
+                connection.query_row("PRAGMA wal_checkpoint(RESTART)", [], |row| row.get::<_, i64>(0));
+            matches!(restart, Ok(1))
+        };
+        while is_busy() && !call::remaining().is_zero() {
+            thread::sleep(LOOK);
+        }
+    });
+}
+
 /// Ends when it is told to, or where it cannot open the file, which whoever writes finds out himself.
 fn run(shared: &Shared, source: &Source, place: Option<&Place>) {
     let Some(place) = place.filter(|place| place.look().is_ok()) else { return };
@@ -158,7 +182,7 @@ fn run(shared: &Shared, source: &Source, place: Option<&Place>) {
     let file = FileLocks::of(place.path());
     while !shared.stopped.load(Ordering::Acquire) {
         if !shared.asked.swap(false, Ordering::AcqRel) {
-            std::thread::park();
+            thread::park();
             continue;
         }
         let _working = shared.working.lock().unwrap_or_else(PoisonError::into_inner);

@@ -7,6 +7,7 @@ use rusqlite::hooks::{AuthAction, AuthContext, Authorization, TransactionOperati
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags};
 
+use super::checkpoints;
 use crate::call;
 use crate::sys::fork;
 
@@ -83,11 +84,13 @@ impl Source {
         connection.progress_handler(OPS_BETWEEN_LOOKS, Some(call::should_stop))?;
         connection.execute_batch(&format!(
             "PRAGMA foreign_keys = ON; PRAGMA temp_store = {}; PRAGMA mmap_size = 0; \
-             PRAGMA cache_size = -{}; PRAGMA synchronous = {}; PRAGMA query_only = {};",
+             PRAGMA cache_size = -{}; PRAGMA synchronous = {}; \
+             PRAGMA journal_size_limit = {}; PRAGMA query_only = {};",
             // Reading needs none, but for SQL of callers: what that sorts must not fill the memory.
             if role == Role::Reader { "FILE" } else { "MEMORY" },
             if role == Role::Reader { self.cache_kilobytes } else { self.writer_cache_kilobytes },
             self.synchronous,
+            checkpoints::FILE_BYTES_MAX,
             if role == Role::Reader { "ON" } else { "OFF" },
         ))?;
         if role == Role::Reader {
