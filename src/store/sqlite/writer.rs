@@ -176,8 +176,12 @@ impl Writer {
 
     /// Folds the whole WAL into the file, and empties it.
     pub fn checkpoint(&self, metrics: &Metrics) -> Result<()> {
-        let _held = self.checkpoints.hold();
-        self.alone(metrics, maintenance::checkpoint)
+        self.alone(metrics, |connection| {
+            // In its turn, as with those who find the WAL too long after a commit: in the other order they and
+            // this would wait for one another.
+            let _held = self.checkpoints.hold();
+            maintenance::checkpoint(connection)
+        })
     }
 
     /// The pace of long work. `logged`: whether entries come by the commit log.
