@@ -53,7 +53,7 @@ endfunction()
 # that is lost, fails it. Programs that would take too long may do less when SIMLEDGER_VALGRIND is set.
 # A child that a fork made has the memory of its parent's threads and not the threads, which alone know
 # where it is: what is lost counts in programs only that do not fork.
-set(forking_programs api_fork|api_watch|api_fork_busy|api_fork_shared|api_transaction_handles|fork_in_callback)
+set(forking_programs api_fork|api_many_threads|api_watch|api_fork_busy|api_fork_shared|api_transaction_handles|fork_in_callback)
 function(simledger_valgrind_test name target)
     set(lost definite,indirect)
     set(environment SIMLEDGER_VALGRIND=1)

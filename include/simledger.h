@@ -36,6 +36,21 @@
  * Threads
  *     A ledger may be used from any number of threads at once; so may entries, results and errors.
  *     A config is for one thread at a time. simledger_close waits for calls in flight.
+ *     A call needs 64 KiB of its thread's stack at most, but for simledger_sql, which says what it
+ *     needs; what signal handlers and callbacks use comes on top. Signals never make a call fail, nor
+ *     return early, with SA_RESTART or without. The library's own threads take no signals of the
+ *     program. A thread may not be cancelled (pthread_cancel) or leave (longjmp) inside a call: what the
+ *     call had in hand would stay in hand, or the program end. Disable cancellation around it.
+ *
+ * The end of the program
+ *     Calls may be made from destructors of static and thread-local objects, from destructors of
+ *     pthread keys, and from functions of atexit, while other threads are in calls too. What was
+ *     acknowledged needs no close to be kept.
+ *
+ * Unloading
+ *     The shared library stays loaded after dlclose: its threads, at-fork handlers and thread-local
+ *     data would otherwise outlive their code. Loading it again finds the ledgers that are still open.
+ *     A plug-in that holds the static library and may be unloaded must be linked with -z nodelete.
  *
  * fork
  *     In a child, handles it inherited are CLOSED. It may open any file anew, also one that its parent
@@ -280,8 +295,9 @@ typedef int32_t simledger_status;
  * for the call; it never holds features.
  *
  * Called at the end of a call on the ledger, on that call's thread, with no lock held. It may call
- * the library, but not close this ledger. A C++ exception out of it ends the program: catch it
- * inside, or use `simledger.hpp`, which does.
+ * the library, but not close this ledger, and it may wait: other threads go on meanwhile. A C++
+ * exception out of it ends the program: catch it inside, or use `simledger.hpp`, which does. It may not
+ * be left by `longjmp`.
  */
 typedef void (*simledger_log_callback)(int32_t level,
                                        const char *message,
@@ -290,6 +306,9 @@ typedef void (*simledger_log_callback)(int32_t level,
 
 /**
  * Told once that `user_data` is not used any more.
+ *
+ * Called at the end of `simledger_config_free`, of a call on the configuration that replaces it, or
+ * of the close of the last ledger that used it, on that call's thread, with no lock held.
  */
 typedef void (*simledger_drop_callback)(void *user_data);
 
@@ -401,7 +420,7 @@ typedef struct {
  * the check reads. It may call the library, but not close this ledger; its connection is in use
  * meanwhile, so that reading with `max_connections = 1` is BUSY. For a ledger in memory it is
  * called at the beginning and the end only. A C++ exception out of it ends the program: catch it
- * inside, or use `simledger.hpp`, which does.
+ * inside, or use `simledger.hpp`, which does. It may not be left by `longjmp`.
  */
 typedef int32_t (*simledger_progress_callback)(double part, void *user_data);
 
@@ -1493,7 +1512,7 @@ simledger_status simledger_query_plan(simledger_ledger *ledger,
  * (`ledger` foremost). Anything that writes, attaches or loads is refused.
  *
  * - `sql`: UTF-8, lent for the call, `sql_len` bytes long or `SIMLEDGER_NUL_TERMINATED`; at most 1
- *   MiB.
+ *   MiB, with the words SELECT and VALUES in it 500 times at most.
  * - `parameters_json`: values for the parameters of the statement: a JSON array for `?`, `?1` and
  *   so on, or an object for `:name`, `@name` and `$name`. Strings, numbers and null are bound as
  *   such, booleans as 1 and 0, arrays and objects as their JSON text. UTF-8, lent for the call,
@@ -1510,7 +1529,11 @@ simledger_status simledger_query_plan(simledger_ledger *ledger,
  * result (counted on Linux). The time is looked at between the steps of a statement, not inside one call of a SQL
  * function: `instr`, `trim` or `replace` on megabytes may take longer than they are given.
  *
- * Any thread. It may run for `sql_timeout` seconds, and holds a snapshot of the file meanwhile
+ * Any thread, and unlike any other function with as much of its stack as the statement asks for: for
+ * each term of a sum, argument or query that stands in another one half a kilobyte to one and a half, 2
+ * MiB at the very most.
+ *
+ * It may run for `sql_timeout` seconds, and holds a snapshot of the file meanwhile
  * (appends to a ledger in memory wait for it). Returns OK; INVALID_ARGUMENT (what is wrong with
  * the statement or its parameters); INTERRUPTED (the time is up, or `simledger_interrupt`);
  * LIMIT_EXCEEDED (the JSON, or a value, takes more than `result_bytes_max`, or the statement needs more memory

@@ -71,6 +71,10 @@ fn run(shared: &Shared, seconds: Duration, stop: &Stop) {
     };
     while !stop.stopped.load(Ordering::Acquire) {
         let call = Call::begin(terms);
+        // An interruption ends the calls that had begun before it; this one may have begun after.
+        if stop.stopped.load(Ordering::Acquire) {
+            break;
+        }
         let cleaned = shared.check_place().and_then(|()| shared.cleanup(Cutoff::Age(seconds.as_secs_f64())));
         let mut ended = call.end();
         shared.metrics().retention_runs.add(1);

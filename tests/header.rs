@@ -136,3 +136,23 @@ fn every_function_says_what_it_returns_and_who_may_call_it() {
     }
     assert!(fallible > 15, "only {fallible} functions were found");
 }
+
+#[test]
+fn every_function_is_among_all_calls() {
+    let header = std::fs::read_to_string(header_path()).expect("include/simledger.h is there");
+    let calls = concat!(include_str!("c/all_calls.h"), include_str!("c/check.h"));
+    let mut functions = 0;
+    for line in
+        header.lines().filter(|line| !line.starts_with([' ', '/', '#']) && !line.starts_with("typedef"))
+    {
+        let Some(name) = line
+            .split(['(', ' ', '*'])
+            .find(|word| word.starts_with("simledger_") && line.contains(&format!("{word}(")))
+        else {
+            continue;
+        };
+        functions += 1;
+        assert!(calls.contains(&format!("{name}(")), "{name} is not called in tests/c/all_calls.h");
+    }
+    assert!(functions > 100, "only {functions} functions were found");
+}

@@ -409,6 +409,71 @@ fn old_entries_go_by_themselves_where_that_is_asked_for() {
     wait_until(|| threads("simledger-reten") == 0);
 }
 
+/// What hangs would hang for a minute, or for the ten seconds that a cleanup waits for its turn.
+const HANGS: Duration = Duration::from_secs(8);
+
+/// A stop that comes while the thread falls asleep, begins a cleanup, or waits in one for another program.
+#[test]
+fn closing_waits_neither_for_the_next_cleanup_nor_for_one_that_waits() {
+    let _alone = BACKGROUND.lock();
+    let rounds = std::env::var("LEDGER_RETENTION_ROUNDS").map_or(40, |rounds| rounds.parse().unwrap());
+    let place = Place::new();
+    let keys = [("clock", "simulated"), ("retention_seconds", "50")];
+    let ledger = place.open(&[("clock", "simulated")]);
+    ledger.append_json(&entry(0.0, "old")).unwrap();
+    ledger.append_json(&entry(1e6, "new")).unwrap();
+    ledger.close().unwrap();
+    let mut random = Random::new();
+    for is_held in [true, false] {
+        // What another program writes for long: there is something to delete, and it cannot be.
+        let other = place.sqlite();
+        if is_held {
+            other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        }
+        for round in 0..rounds {
+            let ledger = place.open(&keys);
+            random.pass_microseconds(1000);
+            let begun = Instant::now();
+            if round % 2 == 0 {
+                ledger.set_option("retention_seconds", "0").unwrap();
+            }
+            ledger.close().unwrap();
+            assert!(begun.elapsed() < HANGS, "round {round} took {:?}", begun.elapsed());
+        }
+    }
+    let ledger = place.open(&keys);
+    wait_until(|| ledger.count().unwrap() == 1);
+}
+
+/// Whoever finds the WAL too long after a commit keeps the thread that folds it from its work, and so does
+/// whoever asks for a checkpoint.
+#[test]
+fn a_checkpoint_that_is_asked_for_and_one_that_is_due_do_not_wait_for_one_another() {
+    const PAGES_IN_AN_ENTRY: usize = 2200;
+    let place = Place::new();
+    let ledger = place.open(&[("commit", "sqlite"), ("synchronous_mode", "OFF")]);
+    let text = "x".repeat(PAGES_IN_AN_ENTRY * 4096);
+    let append = |second: i64| {
+        let features = format!(r#"{{"text":"{text}"}}"#);
+        let entry = format!(r#"{{"timestamp":{second},"node_id":"n","features":{features},"confidence":1}}"#);
+        ledger.append_json(&entry).unwrap();
+    };
+    append(0);
+    // As long as somebody reads, the WAL cannot begin anew.
+    let reader = place.sqlite();
+    reader.execute_batch("BEGIN; SELECT count(*) FROM ledger").unwrap();
+    (1..8).for_each(append);
+    reader.execute_batch("COMMIT").unwrap();
+    assert!(size(&place, "ledger.db-wal") > 16_000 * 4096);
+    let begun = Instant::now();
+    std::thread::scope(|scope| {
+        scope.spawn(|| append(8));
+        ledger.checkpoint().unwrap();
+    });
+    assert!(begun.elapsed() < Duration::from_secs(25), "both waited for all of their time");
+    ledger.close().unwrap();
+}
+
 /// How many threads of this process have this name (of which the kernel keeps 15 bytes). A thread gives
 /// itself its name a moment after it began, and leaves the list a moment after it ended.
 fn threads(name: &str) -> usize {

@@ -16,6 +16,38 @@ fn filled(keys: &[(&str, &str)]) -> (Place, Ledger) {
     (place, ledger)
 }
 
+/// Each takes as much of the caller's stack as the one before and some more.
+#[test]
+fn queries_that_refer_to_one_another_end_before_the_stack_does() {
+    let (_place, ledger) = filled(&[]);
+    let chain = |count: usize| {
+        let mut sql = "WITH c0(x) AS (SELECT 1)".to_string();
+        for index in 1..count - 1 {
+            sql += &format!(",c{index}(x) AS (select x FROM c{} UNION VALUES (1))", index - 1);
+        }
+        sql + &format!(" SELECT x FROM c{}", count - 2)
+    };
+    // All of these would take 30 MB.
+    let error = ledger.sql(&chain(20_000), None, 10).unwrap_err();
+    assert_eq!((error.status(), error.field()), (Status::InvalidArgument, "sql"));
+    assert!(error.message().contains("the limit is 500"), "{error}");
+    // And these what the header says of it.
+    let run = |sql: String| {
+        let on_thread = || ledger.sql(&sql, None, 10).map(|_| ());
+        let thread = std::thread::Builder::new().stack_size(2 << 20);
+        std::thread::scope(|scope| thread.spawn_scoped(scope, on_thread).unwrap().join().unwrap())
+    };
+    run(chain(250)).unwrap();
+    assert!(run(chain(252)).is_err());
+    let deep = |begin: &str, middle: &str, end: &str, count: usize| {
+        format!("SELECT {}{middle}{}", begin.repeat(count), end.repeat(count))
+    };
+    run(deep("", "1", "+1", 990)).unwrap();
+    run(deep("abs(", "1", ")", 400)).unwrap();
+    run(deep("(SELECT max(x) OVER () FROM (SELECT ", "1", " AS x))", 100)).unwrap();
+    run(format!("SELECT 1{}", " UNION SELECT 1 EXCEPT SELECT 2".repeat(245))).unwrap();
+}
+
 fn rows(ledger: &Ledger, sql: &str, parameters: Option<&str>) -> serde_json::Value {
     let json = ledger.sql(sql, parameters, NO_LIMIT).unwrap_or_else(|error| panic!("{sql}: {error}"));
     serde_json::from_str::<serde_json::Value>(&json).expect("JSON")["rows"].take()

@@ -4,7 +4,7 @@ use std::ffi::{CString, c_char, c_void};
 use std::sync::{Arc, OnceLock};
 
 use super::arguments::{TextOut, null, text};
-use super::guard::guard;
+use super::guard::{call_back, guard};
 use super::own::Owned;
 use super::{simledger_error, simledger_status};
 use crate::config::{Config, KEYS};
@@ -30,14 +30,23 @@ pub const SIMLEDGER_LOG_DEBUG: i32 = 4;
 /// for the call; it never holds features.
 ///
 /// Called at the end of a call on the ledger, on that call's thread, with no lock held. It may call
-/// the library, but not close this ledger. A C++ exception out of it ends the program: catch it
-/// inside, or use `simledger.hpp`, which does.
+/// the library, but not close this ledger, and it may wait: other threads go on meanwhile. A C++
+/// exception out of it ends the program: catch it inside, or use `simledger.hpp`, which does. It may not
+/// be left by `longjmp`.
 pub type simledger_log_callback = Option<
-    unsafe extern "C" fn(level: i32, message: *const c_char, message_len: usize, user_data: *mut c_void),
+    unsafe extern "C-unwind" fn(
+        level: i32,
+        message: *const c_char,
+        message_len: usize,
+        user_data: *mut c_void,
+    ),
 >;
 
 /// Told once that `user_data` is not used any more.
-pub type simledger_drop_callback = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
+///
+/// Called at the end of `simledger_config_free`, of a call on the configuration that replaces it, or
+/// of the close of the last ledger that used it, on that call's thread, with no lock held.
+pub type simledger_drop_callback = Option<unsafe extern "C-unwind" fn(user_data: *mut c_void)>;
 
 /// A new configuration: the defaults. Never NULL.
 ///
@@ -389,7 +398,9 @@ impl Receiver {
         let line = CString::new(line.replace('\0', "\\0")).unwrap_or_default();
         if let Some(callback) = self.callback {
             // SAFETY: the C caller promises that it can be called with `user_data` until `drop` is.
-            unsafe { callback(level as i32, line.as_ptr(), line.as_bytes().len(), self.user_data) };
+            call_back(|| unsafe {
+                callback(level as i32, line.as_ptr(), line.as_bytes().len(), self.user_data)
+            });
         }
     }
 }
@@ -398,7 +409,7 @@ impl Drop for Receiver {
     fn drop(&mut self) {
         if let Some(drop) = self.drop {
             // SAFETY: as above; this is the last use of `user_data`.
-            unsafe { drop(self.user_data) };
+            call_back(|| unsafe { drop(self.user_data) });
         }
     }
 }

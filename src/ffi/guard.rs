@@ -63,6 +63,21 @@ pub(super) fn catch<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
     })
 }
 
+/// Calls a function of C that may throw, being C++: an exception out of it, or the end of its thread
+/// (`pthread_exit`, `pthread_cancel`), ends the program here, before it comes to anything of Rust's.
+pub(super) fn call_back<T>(callback: impl FnOnce() -> T) -> T {
+    struct Unwound;
+    impl Drop for Unwound {
+        fn drop(&mut self) {
+            std::process::abort();
+        }
+    }
+    let unwound = Unwound;
+    let result = callback();
+    std::mem::forget(unwound);
+    result
+}
+
 /// Sees to it that a panic inside a guarded call is kept for its error and not printed. Panics
 /// elsewhere, as in a Rust program that uses the crate, are none of our business.
 #[inline]

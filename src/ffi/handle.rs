@@ -320,11 +320,14 @@ impl<T: 'static> Table<T> {
             if let Some(place) = self.place_at(index) {
                 return place;
             }
-            let block: Box<Block<T>> = Box::new(std::array::from_fn(|_| Place {
+            let free = || Place {
                 state: AtomicU64::new(FREE),
                 epoch: AtomicU64::new(0),
                 value: UnsafeCell::new(None),
-            }));
+            };
+            // One by one: as a whole it would come by way of the stack of the caller, who may have little.
+            let block: Box<[Place<T>]> = std::iter::repeat_with(free).take(BLOCK_PLACES).collect();
+            let Ok(block) = <Box<Block<T>>>::try_from(block) else { unreachable!("as many as asked for") };
             let block = Box::into_raw(block);
             let entry = &self.blocks[usize::try_from(index).unwrap_or(0) / BLOCK_PLACES];
             let put = entry.compare_exchange(ptr::null_mut(), block, Ordering::AcqRel, Ordering::Relaxed);

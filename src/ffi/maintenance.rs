@@ -4,7 +4,7 @@ use std::ffi::{c_char, c_void};
 use std::sync::Arc;
 
 use super::arguments::{Out, TextOut};
-use super::guard::guard;
+use super::guard::{call_back, guard};
 use super::handle;
 use super::shapes::{amount, number, run};
 use super::{simledger_error, simledger_ledger, simledger_status};
@@ -25,8 +25,9 @@ pub const SIMLEDGER_VACUUM_FULL: i32 = 2;
 /// the check reads. It may call the library, but not close this ledger; its connection is in use
 /// meanwhile, so that reading with `max_connections = 1` is BUSY. For a ledger in memory it is
 /// called at the beginning and the end only. A C++ exception out of it ends the program: catch it
-/// inside, or use `simledger.hpp`, which does.
-pub type simledger_progress_callback = Option<unsafe extern "C" fn(part: f64, user_data: *mut c_void) -> i32>;
+/// inside, or use `simledger.hpp`, which does. It may not be left by `longjmp`.
+pub type simledger_progress_callback =
+    Option<unsafe extern "C-unwind" fn(part: f64, user_data: *mut c_void) -> i32>;
 
 /// Deletes entries whose timestamp is more than `max_age_seconds` behind the ledger's clock: the
 /// system's, or with `clock = simulated` the newest timestamp in the ledger.
@@ -276,7 +277,7 @@ unsafe impl Sync for ProgressReceiver {}
 impl ProgressReceiver {
     fn tell(&self, part: f64) -> bool {
         // SAFETY: the C caller promises that it can be called with `user_data` during the call.
-        self.callback.is_none_or(|callback| unsafe { callback(part, self.user_data) } == 0)
+        self.callback.is_none_or(|callback| call_back(|| unsafe { callback(part, self.user_data) }) == 0)
     }
 }
 

@@ -312,7 +312,7 @@ pub unsafe extern "C" fn simledger_query_plan(
 /// (`ledger` foremost). Anything that writes, attaches or loads is refused.
 ///
 /// - `sql`: UTF-8, lent for the call, `sql_len` bytes long or `SIMLEDGER_NUL_TERMINATED`; at most 1
-///   MiB.
+///   MiB, with the words SELECT and VALUES in it 500 times at most.
 /// - `parameters_json`: values for the parameters of the statement: a JSON array for `?`, `?1` and
 ///   so on, or an object for `:name`, `@name` and `$name`. Strings, numbers and null are bound as
 ///   such, booleans as 1 and 0, arrays and objects as their JSON text. UTF-8, lent for the call,
@@ -329,7 +329,11 @@ pub unsafe extern "C" fn simledger_query_plan(
 /// result (counted on Linux). The time is looked at between the steps of a statement, not inside one call of a SQL
 /// function: `instr`, `trim` or `replace` on megabytes may take longer than they are given.
 ///
-/// Any thread. It may run for `sql_timeout` seconds, and holds a snapshot of the file meanwhile
+/// Any thread, and unlike any other function with as much of its stack as the statement asks for: for
+/// each term of a sum, argument or query that stands in another one half a kilobyte to one and a half, 2
+/// MiB at the very most.
+///
+/// It may run for `sql_timeout` seconds, and holds a snapshot of the file meanwhile
 /// (appends to a ledger in memory wait for it). Returns OK; INVALID_ARGUMENT (what is wrong with
 /// the statement or its parameters); INTERRUPTED (the time is up, or `simledger_interrupt`);
 /// LIMIT_EXCEEDED (the JSON, or a value, takes more than `result_bytes_max`, or the statement needs more memory

@@ -13,6 +13,11 @@ use crate::store::Sql;
 /// Most bytes of a SQL statement.
 const SQL_BYTES_MAX: usize = 1 << 20;
 
+/// Most queries inside one another, or behind one another, in one statement. SQLite limits how deep expressions
+/// are (1,000) and how many terms are put together (500), but not how many common table expressions refer each
+/// to the one before: it takes 1.4 KB of the caller's stack for each, and nobody would notice its end.
+const SQL_QUERIES_MAX: usize = 500;
+
 impl Ledger {
     /// Entries above `last_seen_id` in the order of their ids, at most `limit`. The next poll goes
     /// on from [`Entries::position`].
@@ -104,11 +109,23 @@ fn check_statement(text: &str, rows_max: usize) -> Result<()> {
         let message = format!("the statement has {} bytes; the limit is {SQL_BYTES_MAX}", text.len());
         return Err(Error::argument("sql", message));
     }
+    let queries = queries_in(text);
+    if queries > SQL_QUERIES_MAX {
+        let message =
+            format!("the statement has {queries} SELECTs and VALUES; the limit is {SQL_QUERIES_MAX}");
+        return Err(Error::argument("sql", message));
+    }
     match text.find('\0') {
         // SQLite would take it for the end.
         Some(at) => Err(Error::argument("sql", format!("the statement holds a NUL character at byte {at}"))),
         None => Ok(()),
     }
+}
+
+/// How many queries there can be in a statement at most: its words SELECT and VALUES, wherever they stand.
+fn queries_in(text: &str) -> usize {
+    let begins = |bytes: &[u8]| [b"select", b"values"].iter().any(|word| bytes.eq_ignore_ascii_case(*word));
+    text.as_bytes().windows(b"select".len()).filter(|bytes| begins(bytes)).count()
 }
 
 pub(super) fn check_id(id: i64) -> Result<()> {

@@ -9,6 +9,8 @@ use std::os::fd::AsRawFd;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+use super::thread::without_signals;
+
 /// The whole of a file, mapped.
 pub(crate) struct Mapping {
     address: NonNull<u64>,
@@ -119,14 +121,18 @@ pub(crate) fn allocate(file: &File, bytes: u64) -> io::Result<()> {
         ));
     }
     let bytes = libc::off_t::try_from(bytes).map_err(|_| io::ErrorKind::InvalidInput)?;
-    loop {
-        // SAFETY: a descriptor that is open, and numbers.
-        match unsafe { libc::posix_fallocate(file.as_raw_fd(), 0, bytes) } {
-            0 => return Ok(()),
-            libc::EINTR => {}
-            code => return Err(io::Error::from_raw_os_error(code)),
+    // On tmpfs, with older kernels, a signal undoes what was done so far: under a timer that is faster than the
+    // whole this would never end.
+    without_signals(|| {
+        loop {
+            // SAFETY: a descriptor that is open, and numbers.
+            match unsafe { libc::posix_fallocate(file.as_raw_fd(), 0, bytes) } {
+                0 => return Ok(()),
+                libc::EINTR => {}
+                code => return Err(io::Error::from_raw_os_error(code)),
+            }
         }
-    }
+    })
 }
 
 /// The size that a file of this process may have.

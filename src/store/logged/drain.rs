@@ -163,6 +163,10 @@ fn run(logged: &Logged) {
             log.set_folding(true);
         }
         let call = Call::begin(terms);
+        // An interruption ends the calls that had begun before it; this one may have begun after.
+        if bell.is_stopped() {
+            break;
+        }
         let folded = without_panics("the drain", || logged.fold());
         let mut ended = call.end();
         let was_failing = logged.trouble.lock().unwrap_or_else(PoisonError::into_inner).take().is_some();
