@@ -67,6 +67,7 @@ static void everybody_calls_everything(const char *path) {
     memset(&like, 0, sizeof like);
     for (int interrupted = 0; interrupted < 2; interrupted++) {
         like.may_be_interrupted = interrupted != 0;
+        like.turn = interrupted * 100000; /* no entry of the round before */
         simledger_ledger *ledger = open_with(path, "max_connections", "4", "timeout", "1000", END);
         append(ledger, 5e8 + interrupted, "first");
         begin(ledger, &like, call_all_on_thread);

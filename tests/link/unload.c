@@ -87,23 +87,52 @@ static void unload_under_a_living_thread(void) {
     sem_destroy(&worker.may_end);
 }
 
+/* Not on the main thread: a library with data of a thread that lives is not unloaded anyway. */
+static void on_a_thread(void *(*function)(void *)) {
+    pthread_t thread;
+    assert(pthread_create(&thread, NULL, function, NULL) == 0);
+    assert(pthread_join(thread, NULL) == 0);
+}
+
+static void *call_in_once(void *unused) {
+    void *library = load_library();
+    call_in(library, ":memory:");
+    call_in(library, "unload.db");
+    assert(dlclose(library) == 0);
+    return unused;
+}
+
+/* Nobody has it any more, no thread that ever called in lives, and it is there all the same. That
+ * is what makes the rest safe wherever the C library does not keep the code of living threads
+ * itself. */
+static void unload_when_nobody_is_left(void) {
+    void *library = load_library();
+    on_a_thread(call_in_once);
+    assert(dlclose(library) == 0);
+    void *still_there = dlopen(library_path, RTLD_NOW | RTLD_NOLOAD);
+    assert(still_there != NULL);
+    assert(dlclose(still_there) == 0);
+}
+
 /* Opens a ledger that nobody closes before the library is. */
-static void leave_open(void) {
+static void *leave_open(void *unused) {
     void *library = load_library();
     simledger_status (*open_path)(const char *, size_t, simledger_ledger **, simledger_error **);
     load_function(library, "simledger_open_path", &open_path);
     simledger_ledger *ledger = NULL;
     assert(open_path("left.db", SIMLEDGER_NUL_TERMINATED, &ledger, NULL) == SIMLEDGER_OK);
     assert(dlclose(library) == 0);
+    return unused;
 }
 
 /* What is open is found again by whoever loads it next. */
-static void shut_down(void) {
+static void *shut_down(void *unused) {
     void *library = load_library();
     simledger_status (*shutdown)(simledger_error **);
     load_function(library, "simledger_shutdown", &shutdown);
     assert(shutdown(NULL) == SIMLEDGER_OK);
     assert(dlclose(library) == 0);
+    return unused;
 }
 
 /* A fork of a process that has closed the library, with a ledger open or without. */
@@ -154,10 +183,11 @@ static void wait_for_threads(int most) {
 }
 
 static void use_in_every_way(void) {
+    unload_when_nobody_is_left();
     unload_under_a_living_thread();
-    leave_open();
+    on_a_thread(leave_open);
     fork_unloaded();
-    shut_down();
+    on_a_thread(shut_down);
     fork_unloaded();
 }
 
@@ -183,9 +213,5 @@ int main(int argc, char **argv) {
     assert(entries_in("/proc/self/fd") == descriptors);
     assert(is_slow || mappings() <= mapped);
 
-    /* All handles are closed, and it is there all the same: that is what made the above safe. */
-    void *still_there = dlopen(library_path, RTLD_NOW | RTLD_NOLOAD);
-    assert(still_there != NULL);
-    assert(dlclose(still_there) == 0);
     return 0;
 }
