@@ -189,6 +189,7 @@ fn no_wake_up_is_lost_between_threads_and_processes() {
                 ("AGENTS", &*(PROCESSES * THREADS).to_string()),
                 ("TURNS", &*turns.to_string()),
                 ("LOOKS", "never"),
+                ("SIGNALS", if process == 0 { "many" } else { "none" }),
             ];
             Process::start("body_of_a_process_that_takes_turns", &parameters)
         })
@@ -200,12 +201,29 @@ fn no_wake_up_is_lost_between_threads_and_processes() {
     println!("{turns} turns");
 }
 
+/// From now on this process gets ten thousand signals a second, which end system calls early.
+fn begin_signals() {
+    extern "C" fn ignore(_: libc::c_int) {}
+    let interval = libc::timeval { tv_sec: 0, tv_usec: 100 };
+    let timer = libc::itimerval { it_interval: interval, it_value: interval };
+    // SAFETY: all of a sigaction may be zero; the handler does nothing; both calls get what they ask for.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = ignore as extern "C" fn(libc::c_int) as usize;
+        assert_eq!(libc::sigaction(libc::SIGALRM, &raw const action, std::ptr::null_mut()), 0);
+        assert_eq!(libc::setitimer(libc::ITIMER_REAL, &raw const timer, std::ptr::null_mut()), 0);
+    }
+}
+
 #[test]
 #[ignore = "a process of the test above"]
 fn body_of_a_process_that_takes_turns() {
     let get = |name| parameter(name).expect("a parameter");
     let [first, threads, agents, turns] =
         ["FIRST", "THREADS", "AGENTS", "TURNS"].map(|name| get(name).parse::<usize>().unwrap());
+    if get("SIGNALS") == "many" {
+        begin_signals();
+    }
     let ledger = Ledger::open_path(&get("PATH")).unwrap();
     thread::scope(|scope| {
         for agent in first..first + threads {

@@ -45,6 +45,7 @@ simledger_config *config_with(simledger_log_callback log, simledger_drop_callbac
     simledger_config *config = simledger_config_new();
     CHECK(simledger_config_set(config, "path", 4, "callbacks.db", SIMLEDGER_NUL_TERMINATED,
                                nullptr) == SIMLEDGER_OK);
+    CHECK(simledger_config_set(config, "log_bytes", 9, "65536", 5, nullptr) == SIMLEDGER_OK);
     CHECK(simledger_config_set_log(config, SIMLEDGER_LOG_INFO, log, nullptr, drop, nullptr) ==
           SIMLEDGER_OK);
     return config;
@@ -57,7 +58,7 @@ void *leave_the_log(void *) {
 }
 
 void *leave_the_progress(void *) {
-    const Ledger ledger{"callbacks.db"};
+    const Ledger ledger{Config{"callbacks.db"}.set("log_bytes", "65536")};
     std::size_t count = 0;
     simledger_integrity_check(ledger.get(), 1, progress_callback, nullptr, nullptr, &count,
                               nullptr);
