@@ -1137,7 +1137,7 @@ void simledger_features_clear(simledger_features *features);
  * - `len`: gets the length in bytes; may be NULL.
  *
  * The text ends with a NUL and lives until the features are changed or freed. "" with length 0 for
- * NULL.
+ * NULL; NULL with length 0, which no append takes, where there is no memory for it.
  */
 const char *simledger_features_json(const simledger_features *features, size_t *len);
 
@@ -1148,7 +1148,7 @@ const char *simledger_features_json(const simledger_features *features, size_t *
  * - `key`: UTF-8, lent for the call, `key_len` bytes long or `SIMLEDGER_NUL_TERMINATED`.
  * - `value`: finite.
  *
- * Returns OK; INVALID_ARGUMENT (also NaN and infinities), and then nothing is changed; INTERNAL.
+ * Returns OK; INVALID_ARGUMENT (also NaN and infinities), and then nothing is changed; OUT_OF_MEMORY; INTERNAL.
  */
 simledger_status simledger_features_set_number(simledger_features *features,
                                                const char *key,
@@ -1161,7 +1161,7 @@ simledger_status simledger_features_set_number(simledger_features *features,
  *
  * - `key`: UTF-8, lent for the call, `key_len` bytes long or `SIMLEDGER_NUL_TERMINATED`.
  *
- * Returns OK; INVALID_ARGUMENT; INTERNAL.
+ * Returns OK; INVALID_ARGUMENT; OUT_OF_MEMORY; INTERNAL.
  */
 simledger_status simledger_features_set_integer(simledger_features *features,
                                                 const char *key,
@@ -1174,7 +1174,7 @@ simledger_status simledger_features_set_integer(simledger_features *features,
  *
  * - `key`: UTF-8, lent for the call, `key_len` bytes long or `SIMLEDGER_NUL_TERMINATED`.
  *
- * Returns OK; INVALID_ARGUMENT; INTERNAL.
+ * Returns OK; INVALID_ARGUMENT; OUT_OF_MEMORY; INTERNAL.
  */
 simledger_status simledger_features_set_boolean(simledger_features *features,
                                                 const char *key,
@@ -1188,7 +1188,7 @@ simledger_status simledger_features_set_boolean(simledger_features *features,
  * - `key`: UTF-8, lent for the call, `key_len` bytes long or `SIMLEDGER_NUL_TERMINATED`.
  * - `value`: likewise; what needs escapes gets them.
  *
- * Returns OK; INVALID_ARGUMENT; INTERNAL.
+ * Returns OK; INVALID_ARGUMENT; OUT_OF_MEMORY; INTERNAL.
  */
 simledger_status simledger_features_set_text(simledger_features *features,
                                              const char *key,
@@ -1205,7 +1205,7 @@ simledger_status simledger_features_set_text(simledger_features *features,
  * - `json`: likewise; checked as features are.
  *
  * Returns OK; INVALID_ARGUMENT; INVALID_ENTRY (it is no valid JSON), and then nothing is changed;
- * INTERNAL.
+ * OUT_OF_MEMORY; INTERNAL.
  */
 simledger_status simledger_features_set_json(simledger_features *features,
                                              const char *key,
@@ -1221,7 +1221,7 @@ simledger_status simledger_features_set_json(simledger_features *features,
  * - `values`: `len` numbers, finite, lent for the call; may be NULL if `len` is 0.
  *
  * Returns OK; INVALID_ARGUMENT (also NaN and infinities; `simledger_error_index` says which), and
- * then nothing is changed; INTERNAL.
+ * then nothing is changed; OUT_OF_MEMORY; INTERNAL.
  */
 simledger_status simledger_features_set_numbers(simledger_features *features,
                                                 const char *key,
@@ -1237,7 +1237,7 @@ simledger_status simledger_features_set_numbers(simledger_features *features,
  * - `key`: UTF-8, lent for the call, `key_len` bytes long or `SIMLEDGER_NUL_TERMINATED`.
  * - `values`: `len` numbers, lent for the call; may be NULL if `len` is 0.
  *
- * Returns OK; INVALID_ARGUMENT; INTERNAL.
+ * Returns OK; INVALID_ARGUMENT; OUT_OF_MEMORY; INTERNAL.
  */
 simledger_status simledger_features_set_integers(simledger_features *features,
                                                  const char *key,

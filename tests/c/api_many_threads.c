@@ -21,7 +21,7 @@ static int done;
 static int load(const int *number) { return __atomic_load_n(number, __ATOMIC_SEQ_CST); }
 
 static void begin(simledger_ledger *ledger, const Caller *like, void *(*work)(void *)) {
-    threads_len = times(THREADS_MAX, 8);
+    threads_len = times(THREADS_MAX, 4);
     done = 0;
     for (int i = 0; i < threads_len; i++) {
         callers[i] = *like;
@@ -65,13 +65,13 @@ static void end_child_well(void) {
 static void everybody_calls_everything(const char *path) {
     Caller like;
     memset(&like, 0, sizeof like);
-    for (int interrupted = 0; interrupted < 2; interrupted++) {
+    for (int interrupted = 0; interrupted < times(2, 1); interrupted++) {
         like.may_be_interrupted = interrupted != 0;
         like.turn = interrupted * 100000; /* no entry of the round before */
         simledger_ledger *ledger = open_with(path, "max_connections", "4", "timeout", "1000", END);
         append(ledger, 5e8 + interrupted, "first");
         begin(ledger, &like, call_all_on_thread);
-        for (int forks = 0; forks < 3 || load(&done) < threads_len / 2; forks++)
+        for (int forks = 0; forks < times(3, 1) || load(&done) < threads_len / 2; forks++)
             in_child(end_child_well);
         end();
         size_t findings = 77;
@@ -118,7 +118,7 @@ static void closed_under_calls_of_every_kind(const char *path) {
     Caller like;
     memset(&like, 0, sizeof like);
     like.may_be_closed = true;
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 4; i += times(1, 3)) {
         simledger_ledger *ledger = open_with(path, "unique", "none", "timeout", "1000", END);
         append(ledger, 1, "first");
         begin(ledger, &like, WORK[i % 2]);
