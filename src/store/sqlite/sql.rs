@@ -45,8 +45,13 @@ fn carry_out(connection: &Connection, sql: &Sql<'_>) -> Result<String> {
             "the statement gives no rows; only statements that read are carried out",
         ));
     }
-    if !matches!(statements.next(), Ok(None)) {
-        return Err(Error::argument("sql", "the text has more than one statement; pass them one by one"));
+    match statements.next().map_err(|error| translate_sql(&error)) {
+        Ok(None) => {}
+        // The time was up, or the memory, and not a word about what follows.
+        Err(error) if error.status() != Status::InvalidArgument => return Err(error),
+        _ => {
+            return Err(Error::argument("sql", "the text has more than one statement; pass them one by one"));
+        }
     }
     bind(&mut statement, sql.parameters)?;
     collect(&mut statement, sql)
