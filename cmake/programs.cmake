@@ -5,12 +5,13 @@
 #   tests/cpp/*.cpp                      one program a file, C++17
 #   tests/python/two_sqlites.py          one process with two copies of SQLite
 #   tests/python/mixed_processes.py      processes that are killed and started again
+#   tests/sqlites/                       programs with two copies of SQLite, that are killed
 #   tests/link/                          how the libraries are linked and loaded
 #   tests/limits/                        what a call costs at most, in instructions and system calls
 #   benches/                             what the calls cost, beside others
 #   benches/                             what the calls cost, beside others: see benches/bench.cmake
 #
-# Tests are named by kind: c11/<name>, cxx17/<name>, cpp/<name>, example/..., python/..., link/..., limits, and
+# Tests are named by kind: c11/<name>, cxx17/<name>, cpp/<name>, example/..., python/..., sqlites/..., link/..., limits, and
 # valgrind/... for the second run of each under valgrind. Each runs in a directory of its own, empty at the
 # start.
 enable_language(CXX)
@@ -53,7 +54,7 @@ endfunction()
 # that is lost, fails it. Programs that would take too long may do less when SIMLEDGER_VALGRIND is set.
 # A child that a fork made has the memory of its parent's threads and not the threads, which alone know
 # where it is: what is lost counts in programs only that do not fork.
-set(forking_programs api_fork|api_many_threads|api_watch|api_fork_busy|api_fork_shared|api_transaction_handles|fork_in_callback)
+set(forking_programs api_fork|api_clone|api_many_threads|api_watch|api_fork_busy|api_fork_shared|api_transaction_handles|fork_in_callback)
 function(simledger_valgrind_test name target)
     set(lost definite,indirect)
     set(environment SIMLEDGER_VALGRIND=1)
@@ -158,6 +159,7 @@ if(SIMLEDGER_BUILD_TESTS)
     endif()
 
     include(${PROJECT_SOURCE_DIR}/tests/link/link.cmake)
+    include(${PROJECT_SOURCE_DIR}/tests/sqlites/sqlites.cmake)
 
     set(limits ${PROJECT_SOURCE_DIR}/tests/limits)
     simledger_program(limits_calls ${limits}/calls.c simledger::shared)

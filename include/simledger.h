@@ -55,6 +55,9 @@
  * fork
  *     In a child, handles it inherited are CLOSED. It may open any file anew, also one that its parent
  *     has open: from then on the two are as any two processes.
+ *     A child that was made without the C library's handlers (the system call clone, _Fork) can have no
+ *     ledgers: what it inherited is CLOSED, opening is UNSUPPORTED. What its parent has locked stays
+ *     locked until it ends, executes a program or closes its descriptors too: let it do so soon.
  *
  * Time
  *     `timeout` bounds all the waiting that a call does: for a connection, for a lock, for another
@@ -841,7 +844,9 @@ simledger_status simledger_open_path(const char *path,
  * file or its other handles in this process have); READ_ONLY (the file cannot be written:
  * open it with `read_only`); NO_SPACE; IO (no such folder or file, a directory, no permission);
  * CORRUPT; INCOMPATIBLE (not a ledger, or one of a newer version); BUSY (locked by another
- * process for all of `timeout`); LIMIT_EXCEEDED (65,536 open ledgers); OUT_OF_MEMORY; INTERNAL.
+ * process for all of `timeout`); LIMIT_EXCEEDED (65,536 open ledgers); UNSUPPORTED (`commit = log`
+ * where there can be none; a process that was made without the handlers of fork); OUT_OF_MEMORY;
+ * INTERNAL.
  */
 simledger_status simledger_open(const simledger_config *config,
                                 simledger_ledger **ledger,

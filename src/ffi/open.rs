@@ -61,7 +61,9 @@ pub unsafe extern "C" fn simledger_open_path(
 /// file or its other handles in this process have); READ_ONLY (the file cannot be written:
 /// open it with `read_only`); NO_SPACE; IO (no such folder or file, a directory, no permission);
 /// CORRUPT; INCOMPATIBLE (not a ledger, or one of a newer version); BUSY (locked by another
-/// process for all of `timeout`); LIMIT_EXCEEDED (65,536 open ledgers); OUT_OF_MEMORY; INTERNAL.
+/// process for all of `timeout`); LIMIT_EXCEEDED (65,536 open ledgers); UNSUPPORTED (`commit = log`
+/// where there can be none; a process that was made without the handlers of fork); OUT_OF_MEMORY;
+/// INTERNAL.
 ///
 /// # Safety
 /// `config` is NULL or a configuration that nobody changes now. `ledger` can be written to. `error`

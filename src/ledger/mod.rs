@@ -52,7 +52,7 @@ impl Ledger {
     pub fn open(config: &Config) -> Result<Ledger> {
         static NEXT_SERIAL: AtomicU64 = AtomicU64::new(1);
         let serial = NEXT_SERIAL.fetch_add(1, Ordering::Relaxed);
-        let epoch = fork::epoch();
+        let epoch = fork::settled_epoch().ok_or_else(astray)?;
         let mut settings = config.resolve();
         let log = Arc::new(Log::new(config.log().cloned(), config.log_queue()));
         let terms = Terms::new(&settings.options(), log.level(), None);
@@ -244,6 +244,13 @@ impl Drop for Ledger {
             self.engine.end_watches(self.serial);
         }
     }
+}
+
+#[cold]
+fn astray() -> Error {
+    let message = "this process was made by clone or _Fork, without the fork handlers of the C library, from one \
+                   that had used ledgers; it can have none until it runs another program (exec)";
+    Error::new(Status::Unsupported, message)
 }
 
 /// What became of a call beside its result.

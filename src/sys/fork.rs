@@ -6,6 +6,11 @@
 //! whatever mutexes other threads held at that moment, which nobody will ever unlock: those that a
 //! child needs are taken before the fork, and given back on both sides. Files that were open are the
 //! parent's with all their locks: the child lets go of them (see `files`), and opens them anew.
+//!
+//! A child that was made behind the C library's back (the system call `clone`, `_Fork`) runs no handlers.
+//! Nothing can make it ready: what its parent's other threads had half changed stays so. But it must
+//! not take itself for its parent, whose locks it would believe to be its own: the kernel wipes the page
+//! with the epoch in every child, and what finds 0 there is astray.
 
 use std::cell::UnsafeCell;
 use std::ffi::c_int;
@@ -16,8 +21,13 @@ use rusqlite::ffi;
 
 use super::{budget, files};
 
-/// How many forks lie between this process and the first that loaded the library.
-static EPOCH: AtomicU64 = AtomicU64::new(0);
+/// A page of its own, that of the smallest pages there are.
+#[repr(align(4096))]
+struct Page(AtomicU64, #[allow(dead_code)] [u8; 4088]);
+
+/// How many forks lie between this process and the first that loaded the library, from 1 on. 0 before
+/// [`watch`], and in a process that is astray.
+static EPOCH: Page = Page(AtomicU64::new(0), [0; 4088]);
 
 /// Held around changes of process-wide state, and over every fork, so that a child never finds
 /// such state half changed. The standard library's mutex is one word and a futex: unlocking it in
@@ -31,7 +41,7 @@ const SQLITE_MUTEXES: std::ops::RangeInclusive<c_int> =
 
 /// What the thread that forks holds meanwhile. No place of the thread's own: it may fork from its very
 /// last destructors, and has none any more.
-struct Held(UnsafeCell<Option<(MutexGuard<'static, ()>, MutexGuard<'static, files::Table>)>>);
+struct Held(UnsafeCell<Option<(MutexGuard<'static, ()>, MutexGuard<'static, files::Table>, u64)>>);
 
 // SAFETY: only the thread that forks touches it, in the handlers below, and there is one at a time: the
 // first guard of those in it, taken before and given back after.
@@ -41,7 +51,14 @@ static HELD: Held = Held(UnsafeCell::new(None));
 
 /// The epoch of this process. What was made in another epoch was inherited.
 pub(crate) fn epoch() -> u64 {
-    EPOCH.load(Ordering::Relaxed)
+    EPOCH.0.load(Ordering::Relaxed)
+}
+
+/// The epoch of a process that may have ledgers of its own: not of one that is astray. Asked before
+/// anything is locked there, perhaps for ever.
+pub(crate) fn settled_epoch() -> Option<u64> {
+    watch();
+    Some(epoch()).filter(|epoch| *epoch != 0)
 }
 
 /// While this is held, the process does not fork.
@@ -65,6 +82,13 @@ pub(crate) fn once<T>(cell: &'static OnceLock<T>, make: impl FnOnce() -> T) -> &
 pub(crate) fn watch() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
+        EPOCH.0.store(1, Ordering::Relaxed);
+        #[cfg(target_os = "linux")]
+        // SAFETY: a page that nothing else is in, and that only children lose. A kernel that cannot do it
+        // (before 4.14, or with larger pages) says so: who is astray goes unnoticed there.
+        unsafe {
+            libc::madvise((&raw const EPOCH).cast_mut().cast(), size_of::<Page>(), libc::MADV_WIPEONFORK)
+        };
         // SAFETY: nothing of ours was in SQLite before this.
         unsafe { budget::install() };
         // SQLite's mutexes are there only after this.
@@ -80,30 +104,38 @@ pub(crate) fn watch() {
 }
 
 extern "C" fn prepare() {
+    let epoch = epoch();
+    if epoch == 0 {
+        // Astray, where no lock is ever given back; and a thread of the parent may have been here.
+        // SAFETY: nobody forks at the same time: see `Held`.
+        return std::mem::forget(unsafe { (*HELD.0.get()).take() });
+    }
     let guard = STEADY.lock().unwrap_or_else(PoisonError::into_inner);
     while !take_all() {
         std::thread::yield_now();
     }
     let table = files::hold();
     // SAFETY: this thread holds the first guard; see `Held`.
-    unsafe { *HELD.0.get() = Some((guard, table)) };
+    unsafe { *HELD.0.get() = Some((guard, table, epoch)) };
 }
 
 extern "C" fn parent() {
-    give_back(|_| ());
+    give_back(|_, _| ());
 }
 
 extern "C" fn child() {
-    EPOCH.fetch_add(1, Ordering::Relaxed);
-    give_back(files::Table::give_up);
+    give_back(|table, parents| {
+        EPOCH.0.store(parents + 1, Ordering::Relaxed);
+        table.give_up();
+    });
 }
 
 /// Ends what `prepare` began, in the reverse order.
-fn give_back(work: impl FnOnce(&mut files::Table)) {
+fn give_back(work: impl FnOnce(&mut files::Table, u64)) {
     // SAFETY: this thread, or the one it was forked from, holds the guards; see `Held`.
     let held = unsafe { (*HELD.0.get()).take() };
-    let Some((_steady, mut table)) = held else { return };
-    work(&mut table);
+    let Some((_steady, mut table, epoch)) = held else { return };
+    work(&mut table, epoch);
     drop(table);
     release(SQLITE_MUTEXES);
 }

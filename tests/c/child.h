@@ -3,13 +3,20 @@
 #define TESTS_C_CHILD_H
 
 #include "check.h"
+#include <signal.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
-/* Runs `work` in a forked child and waits for its good end. A child that hangs is ended by its
- * alarm. */
-static inline void in_child(void (*work)(void)) {
+/* A child that the C library does not know of: no handlers are run for it. */
+static inline pid_t clone_behind_the_library(void) {
+    return (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+}
+
+/* Runs `work` in a child that `make_child` makes, and waits for its good end. One that hangs is
+ * ended by its alarm. */
+static inline void in_child_made_by(pid_t (*make_child)(void), void (*work)(void)) {
     fflush(NULL);
-    const pid_t child = fork();
+    const pid_t child = make_child();
     CHECK(child >= 0);
     if (child == 0) {
         alarm((unsigned)times(20, 300));
@@ -22,6 +29,8 @@ static inline void in_child(void (*work)(void)) {
         fprintf(stderr, "the child ended by signal %d\n", WTERMSIG(status));
     CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
+
+static inline void in_child(void (*work)(void)) { in_child_made_by(fork, work); }
 
 /* Opens a ledger, uses it, and closes it. */
 static inline void use_a_ledger(const char *path) {

@@ -3,9 +3,10 @@
     two_sqlites.py <libsimledger.so>
 
 Threads append, poll and reopen the ledger through the library; other threads of the same process open
-the file with sqlite3, write a table of their own, read the entries and close it, all the time; and one
-more process appends too. In WAL mode and in DELETE mode, for SIMLEDGER_STRESS_SECONDS each (5), in the
-current directory. What was acknowledged must be there, the file sound, and no error but BUSY.
+the file with sqlite3, write a table of their own, read the entries, vacuum and close it, all the time; and
+one more process appends too. With commit = sqlite in WAL mode and in DELETE mode, and with commit = log, for
+SIMLEDGER_STRESS_SECONDS each (4), in the current directory. What was acknowledged must be there, the file
+sound, and no error but BUSY. (`tests/sqlites/host.c` does more of this, and faster.)
 """
 
 import collections
@@ -23,7 +24,7 @@ except ImportError:
     print("skipped: this python3 has no sqlite3 module")
     sys.exit(77)
 
-SECONDS = float(os.environ.get("SIMLEDGER_STRESS_SECONDS", "5"))
+SECONDS = float(os.environ.get("SIMLEDGER_STRESS_SECONDS", "4"))
 OPERATIONS_A_HANDLE = 20
 NUL_TERMINATED = NO_LIMIT = ctypes.c_size_t(-1)
 BUSY = 8
@@ -91,14 +92,15 @@ class Library:
 class Run:
     """Everything that happens on one file."""
 
-    def __init__(self, library, path, journal_mode):
-        self.library, self.path, self.journal_mode = library, path, journal_mode
+    def __init__(self, library, commit, journal_mode):
+        self.library, self.commit, self.journal_mode = library, commit, journal_mode
+        self.path = f"{commit}-{journal_mode.lower()}.db"
         self.stopped = threading.Event()
         self.counts, self.errors, self.lock = collections.Counter(), collections.Counter(), threading.Lock()
         self.acknowledged = set()
 
     def open(self):
-        keys = {"journal_mode": self.journal_mode, "synchronous_mode": "OFF", "commit": "sqlite"}
+        keys = {"journal_mode": self.journal_mode, "synchronous_mode": "OFF", "commit": self.commit}
         return self.library.open(path=self.path, **keys)
 
     def count(self, what):
@@ -169,6 +171,8 @@ class Run:
                     connection.execute("BEGIN IMMEDIATE")
                     time.sleep(0.001)
                     connection.execute("ROLLBACK")
+                if value % 50 == 0:
+                    connection.execute("VACUUM")
             finally:
                 connection.close()
             return True
@@ -184,7 +188,7 @@ class Run:
         connection = sqlite3.connect(self.path)
         connection.execute("CREATE TABLE host (thread INTEGER, value INTEGER)")
         connection.close()
-        arguments = [sys.executable, __file__, sys.argv[1], self.path, self.journal_mode]
+        arguments = [sys.executable, __file__, sys.argv[1], self.commit, self.journal_mode]
         other = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         bodies = [(self.append_on, "a"), (self.append_on, "b"), (self.poll_on,), (self.use_sqlite3, 1), (self.use_sqlite3, 2)]
         threads = [threading.Thread(target=body, args=arguments) for body, *arguments in bodies]
@@ -214,7 +218,7 @@ class Run:
         except (Failed, TimeoutError, sqlite3.Error) as error:
             integrity = integrity + str(error)
         lost = len(self.acknowledged - found)
-        print(f"{self.journal_mode}: {len(self.acknowledged)} acknowledged, {lost} lost, integrity {integrity[:60]!r},",
+        print(f"commit = {self.commit}, {self.journal_mode}: {len(self.acknowledged)} acknowledged, {lost} lost, integrity {integrity[:60]!r},",
               f"{findings} findings, {sum(self.errors.values())} errors,", dict(self.counts), flush=True)
         for error, times in self.errors.most_common(5):
             print(f"  {times} times {error[:150]}", flush=True)
@@ -222,9 +226,9 @@ class Run:
         return did and not lost and not self.errors and integrity == "ok" and findings == 0
 
 
-def append_in_another_process(library, path, journal_mode):
+def append_in_another_process(library, commit, journal_mode):
     """Until its input ends."""
-    run = Run(library, path, journal_mode)
+    run = Run(library, commit, journal_mode)
     thread = threading.Thread(target=run.append_on, args=("other",))
     thread.start()
     sys.stdin.read()
@@ -240,8 +244,8 @@ if __name__ == "__main__":
         append_in_another_process(library, *sys.argv[2:])
         sys.exit()
     good = True
-    for journal_mode in ("WAL", "DELETE"):
-        run = Run(library, f"{journal_mode.lower()}.db", journal_mode)
+    for commit, journal_mode in (("sqlite", "WAL"), ("sqlite", "DELETE"), ("log", "WAL")):
+        run = Run(library, commit, journal_mode)
         run.go()
         good = run.judge() and good
     sys.exit(0 if good else 1)

@@ -156,8 +156,10 @@ pub(super) unsafe extern "C" fn fstat(descriptor: c_int, found: *mut libc::stat)
 /// `found` must be filled in if the result is 0.
 unsafe fn as_shown(result: c_int, found: *mut libc::stat) -> c_int {
     if result == 0 {
+        // None in the first process, which may have opened files before it came to this.
+        let forks = fork::epoch().saturating_sub(1);
         // SAFETY: as the caller promises.
-        unsafe { (*found).st_dev ^= fork::epoch() << 32 };
+        unsafe { (*found).st_dev ^= forks << 32 };
     }
     result
 }
