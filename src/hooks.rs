@@ -13,6 +13,12 @@ pub(crate) fn has_plain_locks() -> bool {
 
 #[cfg(not(feature = "test-hooks"))]
 #[inline(always)]
+pub(crate) fn is_remote() -> bool {
+    false
+}
+
+#[cfg(not(feature = "test-hooks"))]
+#[inline(always)]
 pub(crate) fn default_of(_key: &str) -> Option<&'static str> {
     None
 }
@@ -30,7 +36,7 @@ pub(crate) fn is_memory_refused() -> bool {
 }
 
 #[cfg(feature = "test-hooks")]
-pub(crate) use armed::{default_of, has_plain_locks, is_memory_refused, look, point};
+pub(crate) use armed::{default_of, has_plain_locks, is_memory_refused, is_remote, look, point};
 
 /// Arms the places; only with the feature `test-hooks`.
 #[cfg(feature = "test-hooks")]
@@ -77,6 +83,11 @@ pub mod armed {
     /// Whether this process is to do as if the file system had no locks but those of processes.
     pub(crate) fn has_plain_locks() -> bool {
         std::env::var_os("SIMLEDGER_TEST_LOCKS").is_some_and(|locks| locks == "plain")
+    }
+
+    /// Whether this process is to do as if other machines had the file system mounted.
+    pub(crate) fn is_remote() -> bool {
+        std::env::var_os("SIMLEDGER_TEST_FILES").is_some_and(|files| files == "remote")
     }
 
     /// How often those who wait look without being told: with `SIMLEDGER_TEST_LOOKS=never` a wake-up that

@@ -146,6 +146,9 @@ fn largest_file() -> u64 {
 /// Whether all processes that map a file of this file system see the same memory: not where other
 /// machines can have it mapped too.
 pub(crate) fn is_local(path: &std::path::Path) -> io::Result<bool> {
+    if crate::hooks::is_remote() {
+        return Ok(false);
+    }
     #[cfg(target_os = "linux")]
     {
         use std::os::unix::ffi::OsStrExt;

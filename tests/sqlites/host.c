@@ -192,6 +192,19 @@ static void wait_next(simledger_ledger *ledger, int64_t *position) {
     }
 }
 
+static void do_checkpoint(simledger_ledger *ledger) {
+    simledger_error *error = NULL;
+    const simledger_status status = simledger_checkpoint(ledger, &error);
+    did("checkpoint", status, error);
+}
+
+static void do_vacuum(simledger_ledger *ledger) {
+    simledger_error *error = NULL;
+    const simledger_status status = simledger_vacuum(ledger, SIMLEDGER_VACUUM_FULL, NULL, &error);
+    if (did("vacuum", status, error))
+        add(&all->vacuums, 1);
+}
+
 /* Each opens the ledger again and again: now and then nobody in its process has it open. */
 static void *append_on(void *unused) {
     struct thread me = new_thread();
@@ -207,6 +220,19 @@ static void *append_on(void *unused) {
     return unused;
 }
 
+/* One that has it open for a moment, again and again: it alone in its process. */
+static void *append_in_passing(void *unused) {
+    struct thread me = new_thread();
+    while (!stopped()) {
+        simledger_ledger *ledger = open_ledger();
+        if (ledger != NULL)
+            append_next(&me, ledger);
+        close_and_tell(ledger);
+        pause_a_little(&me, 1000);
+    }
+    return unused;
+}
+
 static void *poll_on(void *unused) {
     struct thread me = new_thread();
     int64_t position = 0;
@@ -218,15 +244,10 @@ static void *poll_on(void *unused) {
             else
                 wait_next(ledger, &position);
         }
-        if (ledger != NULL && dice(&me, 20) == 0) {
-            simledger_error *error = NULL;
-            did("checkpoint", simledger_checkpoint(ledger, &error), error);
-        }
-        if (ledger != NULL && dice(&me, 100) == 0) {
-            simledger_error *error = NULL;
-            if (did("vacuum", simledger_vacuum(ledger, SIMLEDGER_VACUUM_FULL, NULL, &error), error))
-                add(&all->vacuums, 1);
-        }
+        if (ledger != NULL && dice(&me, 20) == 0)
+            do_checkpoint(ledger);
+        if (ledger != NULL && dice(&me, 100) == 0)
+            do_vacuum(ledger);
         close_and_tell(ledger);
         pause_a_little(&me, 5000);
     }
@@ -270,15 +291,42 @@ static sqlite3 *open_database(void) {
     return database;
 }
 
-static void write_a_row(struct thread *me, sqlite3 *database) {
-    struct writer *mine = &all->writer[me->number];
+static bool insert_row(struct thread *me, sqlite3 *database) {
     char sql[100];
     snprintf(sql, sizeof sql, "INSERT INTO host VALUES (%lld, %lld)", (long long)me->number,
-             (long long)mine->rows + 1);
-    if (run_sql(database, sql, NULL, NULL)) {
-        add(&mine->rows, 1);
-        add(&all->rows, 1);
-    }
+             (long long)all->writer[me->number].rows + 1);
+    return run_sql(database, sql, NULL, NULL);
+}
+
+static void count_row(struct thread *me) {
+    add(&all->writer[me->number].rows, 1);
+    add(&all->rows, 1);
+}
+
+static void write_a_row(struct thread *me, sqlite3 *database) {
+    if (insert_row(me, database))
+        count_row(me);
+}
+
+/* With the locks of a writer for some time, while others close what they have of the file. */
+static void write_slowly(struct thread *me, sqlite3 *database) {
+    int64_t before = -1, after = -2;
+    if (!run_sql(database, "BEGIN IMMEDIATE", NULL, NULL))
+        return;
+    bool done =
+        run_sql(database, "SELECT coalesce(max(id), 0) FROM ledger", numbers_of_row, &before);
+    pause_a_little(me, 3000);
+    done = done && insert_row(me, database);
+    pause_a_little(me, 3000);
+    done = done &&
+           run_sql(database, "SELECT coalesce(max(id), 0) FROM ledger", numbers_of_row, &after);
+    if (done && after != before)
+        found("the system's SQLite has the only lock, and %lld entries became %lld",
+              (long long)before, (long long)after);
+    if (done && run_sql(database, "COMMIT", NULL, NULL))
+        count_row(me);
+    else
+        sqlite3_exec(database, "ROLLBACK", NULL, NULL, NULL);
 }
 
 /* What is in the file since a visit before. Behind the commit log, but not without one. */
@@ -326,11 +374,8 @@ static void visit(struct thread *me, int64_t *last) {
                 strcmp(answer, "ok") != 0)
                 found("the system's SQLite checks: %s", answer);
             break;
-        case 2: /* A lock for some time. */
-            if (run_sql(database, "BEGIN IMMEDIATE", NULL, NULL)) {
-                pause_a_little(me, 2000);
-                run_sql(database, "ROLLBACK", NULL, NULL);
-            }
+        case 2:
+            write_slowly(me, database);
             break;
         case 3: /* A snapshot for some time. */
             run_sql(database, "BEGIN", NULL, NULL);
@@ -461,6 +506,14 @@ static void take_own_locks_away(void) {
     CHECK(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
 }
 
+static void refuses(const char *path, const char *key, const char *value) {
+    simledger_config *config = config_with(path, key, value, END);
+    simledger_ledger *ledger = NULL;
+    CHECK_FAILS(SIMLEDGER_UNSUPPORTED, "commit", "open file descriptions",
+                simledger_open(config, &ledger, &error));
+    simledger_config_free(config);
+}
+
 /* Whether the library in this process finds the locks that are meant, and each side runs its own
  * SQLite. */
 static void check_what_was_loaded(bool plain) {
@@ -472,6 +525,11 @@ static void check_what_was_loaded(bool plain) {
     if (own_locks != (plain ? 0 : 1))
         found("the metric ofd_locks is %g", own_locks);
     close_and_tell(ledger);
+    if (plain) { /* A commit log cannot be without: neither a new one, nor one that there is. */
+        refuses("new.db", "commit", "log");
+        refuses("log.db", "read_only", "false");
+        refuses("log.db", "read_only", "true");
+    }
     if (strcmp(simledger_sqlite_version(), SIMLEDGER_SQLITE_VERSION) != 0 ||
         simledger_sqlite_version() == sqlite3_libversion())
         found("the library runs the system's SQLite");
@@ -491,8 +549,11 @@ static void work(int slot) {
     pthread_t threads[8];
     int count = 0;
 #define START(body) CHECK(pthread_create(&threads[count++], NULL, body, NULL) == 0)
-    if (together || slot > 0) {
+    if (together || slot > 0)
         check_what_was_loaded(plain);
+    if (slot == PROCESSES - 1) {
+        START(append_in_passing);
+    } else if (together || slot > 0) {
         START(append_on);
         START(append_on);
         START(poll_on);
@@ -556,7 +617,7 @@ static void wait_for_all(void) {
     int status = 0;
     pid_t process;
     signal(SIGALRM, hang);
-    alarm(180);
+    alarm(90);
     while ((process = waitpid(-1, &status, 0)) > 0 || errno == EINTR)
         /* A child whose parent was killed may have waited for what is there no more. */
         if (process > 0 && status != 0)
@@ -580,7 +641,7 @@ static bool is_whole(const char *what, int64_t writer, int64_t acknowledged, con
 
 static int64_t *counted; /* three numbers for each writer */
 
-static int count_row(void *user_data, int columns, char **values, char **names) {
+static int count_of_writer(void *user_data, int columns, char **values, char **names) {
     (void)user_data, (void)columns, (void)names;
     const int64_t writer = strtoll(values[0], NULL, 10);
     CHECK(writer >= 0 && writer < all->writers);
@@ -593,7 +654,7 @@ static int count_row(void *user_data, int columns, char **values, char **names) 
 static int64_t missing(sqlite3 *database, const char *what, const char *sql, size_t place) {
     int64_t broken = 0;
     memset(counted, 0, (size_t)(all->writers + 1) * 3 * sizeof *counted);
-    CHECK(run_sql(database, sql, count_row, NULL));
+    CHECK(run_sql(database, sql, count_of_writer, NULL));
     for (int64_t i = 0; i < all->writers; i++) {
         const int64_t *acknowledged =
             (const int64_t *)(const void *)((const char *)&all->writer[i] + place);
@@ -636,6 +697,8 @@ static int64_t judge(void) {
 static void make_file(void) {
     load_both(library, order);
     close_ledger(open_ledger());
+    if (is_plain())
+        close_ledger(open_with("log.db", "commit", "log", END));
     sqlite3 *database = open_database();
     CHECK(run_sql(database, "CREATE TABLE host (writer INTEGER, value INTEGER)", NULL, NULL));
     CHECK(sqlite3_close(database) == SQLITE_OK);

@@ -67,7 +67,9 @@ pub(crate) fn open(place: Option<Place>, settings: &mut Settings, opening: Openi
         match store.begin_log(settings, false) {
             // A new ledger, and nobody insists.
             Err(error) if error.status() == Status::Unsupported && store.may_do_without(settings) => {
-                store.sqlite.change_setting("commit", "sqlite")?;
+                if !store.does_without().unwrap_or(false) {
+                    return Err(error);
+                }
                 settings.note("commit", "sqlite");
                 call::log(Level::Info, || format!("commit = sqlite: {error}"));
             }
@@ -102,12 +104,30 @@ impl LedgerStore {
         !settings.asked("commit") && self.sqlite.is_writable() && is_new()
     }
 
+    /// Sees to it that there is no commit log from here on. False where there is one, which may have entries
+    /// that nothing else has; and it fails where others have the ledger, who may be about to make one.
+    fn does_without(&self) -> Result<bool> {
+        let Some(gate) = &self.gate else { return Ok(false) };
+        gate.alone("commit", || {
+            let may = !CommitLog::is_there(&gate.path);
+            if may { self.sqlite.change_setting("commit", "sqlite").map(|()| true) } else { Ok(false) }
+        })
+    }
+
     /// Begins to work with the commit log, which the file says there is.
     pub(super) fn begin_log(&mut self, settings: &mut Settings, at_the_gate: bool) -> Result<()> {
         let (Some(place), Some(gate)) = (self.sqlite.place(), &self.gate) else { return Ok(()) };
-        if !files::has_own_locks(place.path()) {
-            let message = "the ledger has commit = log, which needs locks of open file descriptions, and its file \
-                           system has none here; open it where it was made, and set commit = sqlite there";
+        let missing = if !files::has_own_locks(place.path()) {
+            Some("locks of open file descriptions, and its file system has none here")
+        } else if !mapping::is_local(place.path()).unwrap_or(false) {
+            Some("one memory for all who have it, and other machines may have its file system mounted")
+        } else {
+            None
+        };
+        if let Some(missing) = missing {
+            let message = format!(
+                "the ledger has commit = log, which needs {missing}; open it where it was made, and set commit = sqlite there"
+            );
             return Err(Error::new(Status::Unsupported, message).with_field("commit"));
         }
         let is_durable = ["FULL", "EXTRA"].contains(&settings.text("synchronous_mode"));
