@@ -1,4 +1,5 @@
-"""One process with two copies of SQLite on one ledger: ours, inside the library, and Python's sqlite3.
+"""One process with several copies of SQLite on one ledger: ours, inside the library, and Python's sqlite3; and
+the library itself twice, as two plug-ins of a host may bring it.
 
     two_sqlites.py <libsimledger.so>
 
@@ -13,6 +14,7 @@ import collections
 import ctypes
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -92,16 +94,16 @@ class Library:
 class Run:
     """Everything that happens on one file."""
 
-    def __init__(self, library, commit, journal_mode):
-        self.library, self.commit, self.journal_mode = library, commit, journal_mode
+    def __init__(self, library, another, commit, journal_mode):
+        self.library, self.another, self.commit, self.journal_mode = library, another, commit, journal_mode
         self.path = f"{commit}-{journal_mode.lower()}.db"
         self.stopped = threading.Event()
         self.counts, self.errors, self.lock = collections.Counter(), collections.Counter(), threading.Lock()
         self.acknowledged = set()
 
-    def open(self):
+    def open(self, library):
         keys = {"journal_mode": self.journal_mode, "synchronous_mode": "OFF", "commit": self.commit}
-        return self.library.open(path=self.path, **keys)
+        return library.open(path=self.path, **keys)
 
     def count(self, what):
         with self.lock:
@@ -122,37 +124,37 @@ class Run:
             self.errors[f"{type(error).__name__}: {error}"] += 1
         return None
 
-    def append_on(self, node):
+    def append_on(self, library, node):
         """Appends, and closes and opens its handle every now and then."""
         number = 0
         while not self.stopped.is_set():
-            ledger = self.attempt(self.open)
+            ledger = self.attempt(self.open, library)
             if ledger is None:
                 continue
             for _ in range(OPERATIONS_A_HANDLE):
                 number += 1
                 # True, and not None as the call gives.
-                if self.attempt(lambda: self.library.append(ledger, number, node) is None):
+                if self.attempt(lambda: library.append(ledger, number, node) is None):
                     self.acknowledged.add((node, number))
-            self.attempt(self.library.close, ledger)
+            self.attempt(library.close, ledger)
             self.count("opens")
             time.sleep(0.005)  # Now and then nobody here has the file open.
 
-    def poll_on(self):
+    def poll_on(self, library):
         position = 0
         while not self.stopped.is_set():
-            ledger = self.attempt(self.open)
+            ledger = self.attempt(self.open, library)
             if ledger is None:
                 continue
             for _ in range(OPERATIONS_A_HANDLE):
-                polled = self.attempt(self.library.poll, ledger, position)
+                polled = self.attempt(library.poll, ledger, position)
                 if polled is not None:
                     ids, after = polled
                     if ids != list(range(position + 1, after + 1)):
                         self.errors[f"polled {ids[:3]}... after {position}"] += 1
                     position = after
                     self.count("polls")
-            self.attempt(self.library.close, ledger)
+            self.attempt(library.close, ledger)
             time.sleep(0.005)
 
     def use_sqlite3(self, number):
@@ -184,13 +186,14 @@ class Run:
             self.count("visits")
 
     def go(self):
-        self.library.close(self.open())
+        self.library.close(self.open(self.library))
         connection = sqlite3.connect(self.path)
         connection.execute("CREATE TABLE host (thread INTEGER, value INTEGER)")
         connection.close()
         arguments = [sys.executable, __file__, sys.argv[1], self.commit, self.journal_mode]
         other = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        bodies = [(self.append_on, "a"), (self.append_on, "b"), (self.poll_on,), (self.use_sqlite3, 1), (self.use_sqlite3, 2)]
+        bodies = [(self.append_on, self.library, "a"), (self.append_on, self.another, "b"), (self.poll_on, self.library),
+                  (self.poll_on, self.another), (self.use_sqlite3, 1), (self.use_sqlite3, 2)]
         threads = [threading.Thread(target=body, args=arguments) for body, *arguments in bodies]
         for thread in threads:
             thread.start()
@@ -212,7 +215,7 @@ class Run:
             found.update(connection.execute("SELECT node_id, CAST(timestamp AS INTEGER) FROM ledger"))
             found.update(connection.execute("SELECT thread, value FROM host"))
             connection.close()
-            ledger = self.open()
+            ledger = self.open(self.library)
             findings = self.library.findings(ledger)
             self.library.close(ledger)
         except (Failed, TimeoutError, sqlite3.Error) as error:
@@ -228,8 +231,8 @@ class Run:
 
 def append_in_another_process(library, commit, journal_mode):
     """Until its input ends."""
-    run = Run(library, commit, journal_mode)
-    thread = threading.Thread(target=run.append_on, args=("other",))
+    run = Run(library, library, commit, journal_mode)
+    thread = threading.Thread(target=run.append_on, args=(library, "other"))
     thread.start()
     sys.stdin.read()
     run.stopped.set()
@@ -243,9 +246,11 @@ if __name__ == "__main__":
     if len(sys.argv) > 2:
         append_in_another_process(library, *sys.argv[2:])
         sys.exit()
+    shutil.copy(sys.argv[1], "another.so")
+    another = Library("./another.so")
     good = True
     for commit, journal_mode in (("sqlite", "WAL"), ("sqlite", "DELETE"), ("log", "WAL")):
-        run = Run(library, commit, journal_mode)
+        run = Run(library, another, commit, journal_mode)
         run.go()
         good = run.judge() and good
     sys.exit(0 if good else 1)

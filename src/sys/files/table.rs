@@ -199,7 +199,8 @@ impl Entry {
         // Who holds this lock knows that nobody else has one, or gets one before the close has ended:
         // the locks of the process go first at a close, and then those of the description. Only SQLite's
         // bytes: above, others ask whether anybody has a lock, and are not to meet this one. (A process
-        // that is being spawned meanwhile, which runs no fork handlers, keeps the lock until its exec.)
+        // that is being spawned meanwhile, which runs no fork handlers, keeps the lock until its exec; one
+        // that clone made, and that executes nothing, until its end: the header says so.)
         if !nobody_can_find_it
             && kind_of(self.descriptor) == Kind::Description
             && system::lock(self.descriptor, libc::F_OFD_SETLK, &mut all).is_err()
