@@ -705,8 +705,11 @@ static int64_t judge(void) {
 static void make_file(void) {
     load_both(library, order);
     close_ledger(open_ledger());
-    if (is_plain())
-        close_ledger(open_with("log.db", "commit", "log", END));
+    if (is_plain()) { /* One that is not empty: see `refuses`. */
+        simledger_ledger *logged = open_with("log.db", "commit", "log", END);
+        append(logged, 1, "n");
+        close_ledger(logged);
+    }
     sqlite3 *database = open_database();
     CHECK(run_sql(database, "CREATE TABLE host (writer INTEGER, value INTEGER)", NULL, NULL));
     CHECK(sqlite3_close(database) == SQLITE_OK);
