@@ -39,9 +39,16 @@ static STEADY: Mutex<()> = Mutex::new(());
 const SQLITE_MUTEXES: std::ops::RangeInclusive<c_int> =
     ffi::SQLITE_MUTEX_STATIC_MAIN..=ffi::SQLITE_MUTEX_STATIC_VFS3;
 
+/// What is held over a fork, and the epoch of who forks.
+struct Guards {
+    _steady: MutexGuard<'static, ()>,
+    table: MutexGuard<'static, files::Table>,
+    epoch: u64,
+}
+
 /// What the thread that forks holds meanwhile. No place of the thread's own: it may fork from its very
 /// last destructors, and has none any more.
-struct Held(UnsafeCell<Option<(MutexGuard<'static, ()>, MutexGuard<'static, files::Table>, u64)>>);
+struct Held(UnsafeCell<Option<Guards>>);
 
 // SAFETY: only the thread that forks touches it, in the handlers below, and there is one at a time: the
 // first guard of those in it, taken before and given back after.
@@ -110,13 +117,13 @@ extern "C" fn prepare() {
         // SAFETY: nobody forks at the same time: see `Held`.
         return std::mem::forget(unsafe { (*HELD.0.get()).take() });
     }
-    let guard = STEADY.lock().unwrap_or_else(PoisonError::into_inner);
+    let _steady = STEADY.lock().unwrap_or_else(PoisonError::into_inner);
     while !take_all() {
         std::thread::yield_now();
     }
     let table = files::hold();
     // SAFETY: this thread holds the first guard; see `Held`.
-    unsafe { *HELD.0.get() = Some((guard, table, epoch)) };
+    unsafe { *HELD.0.get() = Some(Guards { _steady, table, epoch }) };
 }
 
 extern "C" fn parent() {
@@ -134,7 +141,7 @@ extern "C" fn child() {
 fn give_back(work: impl FnOnce(&mut files::Table, u64)) {
     // SAFETY: this thread, or the one it was forked from, holds the guards; see `Held`.
     let held = unsafe { (*HELD.0.get()).take() };
-    let Some((_steady, mut table, epoch)) = held else { return };
+    let Some(Guards { _steady, mut table, epoch }) = held else { return };
     work(&mut table, epoch);
     drop(table);
     release(SQLITE_MUTEXES);
