@@ -12,6 +12,7 @@ use crate::config::Options;
 use crate::error::{Error, Status};
 use crate::interrupt::Interrupts;
 use crate::logging::Level;
+use crate::sys::files::Said;
 
 /// What a call goes by.
 #[derive(Clone, Copy)]
@@ -115,6 +116,7 @@ impl Call {
         let is_inside = CALLING.replace(true);
         let outer = is_inside.then(|| Box::new(Outer { circumstances: CURRENT.get(), lines: take_lines() }));
         CURRENT.set(Circumstances { terms, interrupts_before, ..NO_CALL });
+        Said::forget();
         Call { outer }
     }
 

@@ -4,6 +4,7 @@
 //! once, at its boundary.
 
 use std::fmt;
+use std::io;
 use std::panic::{self, AssertUnwindSafe};
 
 /// The result of a call, with numbers that never change once they are released.
@@ -128,6 +129,19 @@ impl Status {
             Status::Unsupported => ("UNSUPPORTED", "This cannot be done here."),
             Status::OutOfMemory => ("OUT_OF_MEMORY", "A large allocation failed."),
             Status::Internal => ("INTERNAL", "A defect of simledger was caught."),
+        }
+    }
+
+    /// What this is called that the system says of a file.
+    pub(crate) fn of_system(error: &io::Error) -> Status {
+        match error.kind() {
+            // A file that may not be larger is as full as a disk (RLIMIT_FSIZE).
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+                Status::NoSpace
+            }
+            io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => Status::ReadOnly,
+            io::ErrorKind::OutOfMemory => Status::OutOfMemory,
+            _ => Status::Io,
         }
     }
 

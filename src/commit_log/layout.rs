@@ -26,6 +26,7 @@
 //! | 176..184 | how often a cleanup deleted something, or was about to |
 //! | 184..192 | 1: a batch is being written straight into the ledger file, and its note is not here yet |
 //! | 192..200 | 1: somebody opened the log at FULL, so that folds must be synced |
+//! | 200..208 | a sync failed: what is below this position is on the medium only when the ledger file has it |
 //!
 //! Positions count bytes since the log was made and never go back; a position modulo the size of the
 //! ring is a place in it. They and the lengths of records can be divided by 8.
@@ -70,6 +71,7 @@ pub(super) const AT_REMOVED_ID: usize = 168;
 pub(super) const AT_REMOVALS: usize = 176;
 pub(super) const AT_STRAIGHT: usize = 184;
 pub(super) const AT_DURABLE: usize = 192;
+pub(super) const AT_UNSYNCED: usize = 200;
 
 /// Positions and ids above these are no real ones.
 pub(super) const POSITION_MAX: u64 = 1 << 62;

@@ -268,10 +268,30 @@ impl CommitLog {
 
     /// Brings what was appended to the medium. All of it, also of other processes.
     pub fn sync(&self) -> Result<()> {
-        self.map.file().sync_data().map_err(|error| self.io(&error))
+        self.map.file().sync_data().map_err(|error| {
+            self.distrust();
+            self.io(&error)
+        })
     }
 
-    /// The error of whoever waited for a sync that failed.
+    /// A sync failed. Linux tells of that once, and takes the pages for written from then on: no later sync brings
+    /// to the medium what was in them. Nor does one help what comes behind that, since after a power cut nobody
+    /// looks behind a record that is missing.
+    fn distrust(&self) {
+        let end = match self.turn() {
+            // Whoever was putting in a batch meanwhile has published it.
+            Ok(_turn) => self.published(),
+            Err(_) => self.published() + self.capacity,
+        };
+        self.word(AT_UNSYNCED).fetch_max(end, Ordering::AcqRel);
+    }
+
+    /// Whether syncs of the log count: the ledger file has everything that was there when one failed.
+    pub fn can_be_synced(&self) -> bool {
+        self.drained() >= self.map.load(AT_UNSYNCED)
+    }
+
+    /// The error where they do not.
     pub fn not_synced(&self) -> Error {
         self.io(&std::io::Error::other("an earlier sync failed"))
     }

@@ -78,14 +78,20 @@ impl CommitLog {
         if alone && !is_empty {
             log.recover(identity)?;
         }
-        if durable {
-            // Also the name of the file, and what others made who did not care.
-            log.map.file().sync_all().map_err(|error| log.io(&error))?;
-            sync_folder(&log.path).map_err(|error| log.io(&error))?;
-            log.word(AT_DURABLE).store(1, Ordering::Release);
-        }
         log.join()?;
+        if durable {
+            log.begin_to_sync().inspect_err(|_| log.leave())?;
+        }
         Ok(Opened { log, alone })
+    }
+
+    /// From now on appends are brought to the medium, and before that what others appended who did not care.
+    fn begin_to_sync(&self) -> Result<()> {
+        self.sync()?;
+        // The name of the file.
+        sync_folder(&self.path).map_err(|error| self.io(&error))?;
+        self.word(AT_DURABLE).store(1, Ordering::Release);
+        Ok(())
     }
 
     /// Opens the log of a ledger to read from it; `None` if there is none.
@@ -301,6 +307,10 @@ fn sync_folder(path: &Path) -> io::Result<()> {
 }
 
 fn unmappable(path: &Path, error: &io::Error) -> Error {
+    // For want of memory, or by the file: nothing that is so for ever.
+    if error.raw_os_error() != Some(libc::ENODEV) {
+        return io(path, error).context("the log cannot be mapped");
+    }
     let message = format!(
         "\"{}\" cannot be mapped ({error}); a ledger on such a file system needs commit = sqlite",
         path.display()
@@ -318,13 +328,7 @@ pub(super) fn header_damaged(path: &Path) -> Error {
 }
 
 pub(super) fn io(path: &Path, error: &io::Error) -> Error {
-    let status = match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Status::NoSpace,
-        io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => Status::ReadOnly,
-        io::ErrorKind::OutOfMemory => Status::OutOfMemory,
-        _ => Status::Io,
-    };
-    Error::new(status, format!("\"{}\": {error}", path.display())).with_field("path")
+    Error::new(Status::of_system(error), format!("\"{}\": {error}", path.display())).with_field("path")
 }
 
 /// Says what was lost of a log when the machine went down.

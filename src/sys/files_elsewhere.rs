@@ -17,8 +17,40 @@ impl Table {
 /// None needed.
 pub(super) unsafe fn install() {}
 
-pub(crate) fn has_own_locks(_: &Path) -> bool {
-    false
+pub(crate) fn has_own_locks(_: &Path) -> std::io::Result<bool> {
+    Ok(false)
+}
+
+/// What the system said of a file when a call of SQLite failed: not known here.
+#[derive(Debug)]
+pub(crate) struct Said {
+    pub error: std::io::Error,
+}
+
+impl Said {
+    pub fn last() -> Option<Said> {
+        None
+    }
+
+    pub fn last_lock() -> Option<Said> {
+        None
+    }
+
+    pub fn last_read() -> Option<Said> {
+        None
+    }
+
+    pub fn of_a_sync() -> Option<Said> {
+        None
+    }
+
+    pub fn forget() {}
+}
+
+impl std::fmt::Display for Said {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.error.fmt(f)
+    }
 }
 
 /// Without such locks processes agree on nothing: a ledger has no commit log here, and changing how it

@@ -136,7 +136,7 @@ pub(crate) fn allocate(file: &File, bytes: u64) -> io::Result<()> {
 }
 
 /// The size that a file of this process may have.
-fn largest_file() -> u64 {
+pub(super) fn largest_file() -> u64 {
     let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
     // SAFETY: a place to write to. It stays as it is where that fails.
     unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &raw mut limit) };

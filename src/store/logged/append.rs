@@ -325,7 +325,13 @@ impl Logged {
                 return Ok(());
             }
             self.bell.ring();
-            self.check_trouble()?;
+            if self.is_in_trouble() {
+                // Whether it still is, and why, is known to who tries.
+                self.fold().map_err(|error| {
+                    error.context("the commit log is full, and cannot be folded into the ledger file")
+                })?;
+                continue;
+            }
             let left = call::remaining();
             if left.is_zero() {
                 return Err(call::waited_for(

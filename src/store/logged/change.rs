@@ -1,12 +1,13 @@
 //! Changing what is stored with the entries, also how the ledger commits.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::open::wake_of;
 use super::wake::Wake;
 use super::{LedgerStore, Logged};
 use crate::call;
+use crate::commit_log::CommitLog;
 use crate::config::Settings;
 use crate::error::{Error, Result, Status};
 use crate::hooks;
@@ -53,10 +54,43 @@ impl LedgerStore {
                 Ok(Box::new(next))
             }
             Err(error) => {
-                self.sqlite.change_setting("commit", "sqlite")?;
+                drop(next);
+                // Where this fails too, whoever appends next tries again.
+                self.unfinished.store(true, Ordering::Release);
+                let _ = self.put_back();
                 Err(error)
             }
         }
+    }
+
+    /// Ends a change to `log` that failed half-way: the file says `log`, and this store has none. Alone.
+    fn put_back(&self) -> Result<()> {
+        let Some(gate) = &self.gate else { return Ok(()) };
+        let identity = self.sqlite.log_identity()?;
+        if let Some(log) = CommitLog::open_to_read(&gate.path, &identity, Arc::clone(&gate.locks))? {
+            if log.pending() > 0 {
+                let message =
+                    "another process has gone on with commit = log; close this ledger, and open it again";
+                return Err(Error::new(Status::InvalidConfig, message).with_field("commit"));
+            }
+            log.take_away()?;
+        }
+        self.sqlite.change_setting("commit", "sqlite")?;
+        self.unfinished.store(false, Ordering::Release);
+        Ok(())
+    }
+
+    /// The same before something is written.
+    #[inline]
+    pub(super) fn finish_change(&self) -> Result<()> {
+        if !self.unfinished.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let Some(gate) = &self.gate else { return Ok(()) };
+        gate.alone(
+            "commit",
+            || if self.unfinished.load(Ordering::Acquire) { self.put_back() } else { Ok(()) },
+        )
     }
 
     fn to_sqlite(&self, logged: &Arc<Logged>) -> Result<Box<dyn Store>> {
@@ -106,6 +140,7 @@ impl LedgerStore {
             notices: Arc::clone(&self.notices),
             wake,
             logged: None,
+            unfinished: AtomicBool::new(false),
             drain: Mutex::new(None),
         }
     }

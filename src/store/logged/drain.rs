@@ -244,7 +244,7 @@ impl Logged {
     }
 
     /// Stores a transaction's worth of what is published.
-    fn fold(&self) -> Result<()> {
+    pub fn fold(&self) -> Result<()> {
         let log = self.log()?;
         let began = Instant::now();
         let folded = self.folding.with(|()| {
@@ -316,15 +316,10 @@ impl Logged {
         Ok(())
     }
 
-    /// The error of the last fold in the background, if it is one that waiting does not help against.
-    pub fn check_trouble(&self) -> Result<()> {
+    /// Whether the last fold in the background failed, and by more than a lock that somebody else had.
+    pub fn is_in_trouble(&self) -> bool {
         let trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*trouble {
-            Some(error) if error.status() != Status::Busy => Err(error
-                .clone()
-                .context("the commit log is full, and cannot be folded into the ledger file")),
-            _ => Ok(()),
-        }
+        trouble.as_ref().is_some_and(|error| error.status() != Status::Busy)
     }
 }
 

@@ -47,6 +47,8 @@ pub(crate) struct LedgerStore {
     wake: Wake,
     /// With `commit = log`.
     logged: Option<Arc<Logged>>,
+    /// The file says that there is a commit log, and there is none: a change failed half-way.
+    unfinished: AtomicBool,
     /// `None` where nothing can be written, and once the store is left.
     drain: Mutex<Option<Drain>>,
 }
@@ -128,6 +130,7 @@ impl Store for LedgerStore {
         match &self.logged {
             Some(logged) => logged.append(batch),
             None => {
+                self.finish_change()?;
                 let appended = self.sqlite.append(batch)?;
                 hooks::point("append.notify");
                 self.wake.signals().events.notify();
@@ -160,6 +163,7 @@ impl Store for LedgerStore {
     }
 
     fn cleanup(&self, cutoff: Cutoff) -> Result<i64> {
+        self.finish_change()?;
         let log = self.logged.as_ref().map(|logged| logged.log()).transpose()?;
         let removing = |through| {
             if let Some(log) = log {

@@ -49,8 +49,16 @@ pub(crate) fn open(place: Option<Place>, settings: &mut Settings, opening: Openi
     choose(place.as_ref(), settings)?;
     let Opening { metrics, tail, notices, gate } = opening;
     let sqlite = Arc::new(SqliteStore::open(place, settings, metrics)?);
-    let (logged, drain) = (None, Mutex::new(None));
-    let mut store = LedgerStore { sqlite, gate: None, tail, notices, wake: Wake::alone(), logged, drain };
+    let mut store = LedgerStore {
+        sqlite,
+        gate: None,
+        tail,
+        notices,
+        wake: Wake::alone(),
+        logged: None,
+        unfinished: AtomicBool::new(false),
+        drain: Mutex::new(None),
+    };
     let Some(path) = store.sqlite.place().map(|place| place.path().to_path_buf()) else {
         store.wake = Wake::of_memory();
         return Ok(store);
@@ -117,9 +125,10 @@ impl LedgerStore {
     /// Begins to work with the commit log, which the file says there is.
     pub(super) fn begin_log(&mut self, settings: &mut Settings, at_the_gate: bool) -> Result<()> {
         let (Some(place), Some(gate)) = (self.sqlite.place(), &self.gate) else { return Ok(()) };
-        let missing = if !files::has_own_locks(place.path()) {
+        let unread = |error: std::io::Error| io(place.path().display(), &error);
+        let missing = if !files::has_own_locks(place.path()).map_err(unread)? {
             Some("locks of open file descriptions, and its file system has none here")
-        } else if !mapping::is_local(place.path()).unwrap_or(false) {
+        } else if !mapping::is_local(place.path()).map_err(unread)? {
             Some("one memory for all who have it, and other machines may have its file system mounted")
         } else {
             None
@@ -198,8 +207,8 @@ fn choose(place: Option<&Place>, settings: &mut Settings) -> Result<()> {
 
 /// What is passed by whoever opens or closes a log.
 pub(super) struct Gate {
-    locks: Arc<FileLocks>,
-    path: PathBuf,
+    pub locks: Arc<FileLocks>,
+    pub path: PathBuf,
     /// Between threads of this process, which have the locks of files in common.
     here: Arc<Locked<()>>,
 }

@@ -16,23 +16,20 @@ pub(super) struct Syncs {
 struct State {
     /// Everything below this position is on the medium.
     synced: u64,
-    /// What is below this position, and not on the medium, cannot be brought there any more: Linux tells
-    /// of a failed sync once, and takes the pages for written from then on.
-    failed: u64,
     /// Somebody is at it.
     running: bool,
 }
 
 impl Syncs {
-    /// Returns when everything below this position is on the medium; an error where that will not be
-    /// so, however often it is tried.
+    /// Returns when everything below this position is on the medium; an error where that is not to be had by
+    /// syncing the log.
     pub fn reach(&self, log: &CommitLog, position: u64) -> Result<()> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             if state.synced >= position {
                 return Ok(());
             }
-            if state.failed >= position {
+            if !log.can_be_synced() {
                 return Err(log.not_synced());
             }
             if !state.running {
@@ -45,12 +42,15 @@ impl Syncs {
         // Whoever published by now waits for this one, and needs none of his own.
         let published = log.published();
         let synced = log.sync();
+        // Not if another process has heard of a failure meanwhile.
+        let counts = synced.is_ok() && log.can_be_synced();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.running = false;
-        let reached = if synced.is_ok() { &mut state.synced } else { &mut state.failed };
-        *reached = published.max(*reached);
+        if counts {
+            state.synced = published.max(state.synced);
+        }
         drop(state);
         self.ended.notify_all();
-        synced
+        synced.and_then(|()| if counts { Ok(()) } else { Err(log.not_synced()) })
     }
 }

@@ -4,15 +4,21 @@ use rusqlite::ffi;
 
 use crate::call;
 use crate::error::{Error, Status};
+use crate::sys::files::Said;
 
-/// The error that a caller sees for what SQLite said. Decided by code, never by message text.
+/// The error that a caller sees for what SQLite said. Decided by code, never by message text, and by what
+/// the system said where it is that which SQLite goes by.
 pub(super) fn translate(error: &rusqlite::Error) -> Error {
     let Some(code) = error.sqlite_extended_error_code() else {
         // The only other errors of the statements here are values of a wrong type.
         return Error::new(Status::Corrupt, format!("{TABLES_CHANGED}: {error}"));
     };
-    let status = status_of(code);
     let mut message = error.to_string();
+    if let Some(said) = cause_of(code) {
+        return Error::new(Status::of_system(&said.error), format!("{message}: {said}"))
+            .with_sqlite_code(code);
+    }
+    let status = status_of(code);
     match status {
         Status::Busy => {
             let waited = call::waited_for("another connection held the ledger's lock", "try again");
@@ -25,6 +31,27 @@ pub(super) fn translate(error: &rusqlite::Error) -> Error {
         message = format!("{TABLES_CHANGED}: {message}");
     }
     Error::new(status, message).with_sqlite_code(code)
+}
+
+/// What the system said that SQLite made this code of.
+fn cause_of(code: i32) -> Option<Said> {
+    if matches!(code, ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC) {
+        return Said::of_a_sync();
+    }
+    match code & 0xff {
+        ffi::SQLITE_IOERR | ffi::SQLITE_CANTOPEN | ffi::SQLITE_FULL | ffi::SQLITE_READONLY => Said::last(),
+        // So it calls what the medium cannot give back, and a lock that cannot be had for whatever reason.
+        ffi::SQLITE_CORRUPT => Said::last_read(),
+        ffi::SQLITE_BUSY => Said::last_lock(),
+        _ => None,
+    }
+}
+
+/// What stands between a connection and what it cannot do though SQLite has no error for it: that it may only
+/// read, or has another journal than it should have.
+pub(super) fn silent(what: &str) -> Option<Error> {
+    let said = Said::last()?;
+    Some(Error::new(Status::of_system(&said.error), format!("{what} ({said})")))
 }
 
 /// The error for what SQLite said of a statement that a caller wrote.
@@ -57,6 +84,18 @@ pub(super) fn is_transient(error: &rusqlite::Error) -> bool {
             ffi::SQLITE_BUSY | ffi::SQLITE_LOCKED | ffi::SQLITE_SCHEMA | ffi::SQLITE_PROTOCOL
         )
     })
+}
+
+/// Whether SQLite takes the file, or one beside it, for one that may only be read: as long as the connection is
+/// open, also when it could be written since.
+pub(super) fn is_read_only(error: &Error) -> bool {
+    error.sqlite_code() & 0xff == ffi::SQLITE_READONLY
+}
+
+/// Whether a COMMIT that failed was carried out: it gives its locks up when the journal is gone, and what
+/// fails there changes nothing of that.
+pub(super) fn is_committed(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_extended_error_code(), Some(ffi::SQLITE_IOERR_UNLOCK | ffi::SQLITE_IOERR_RDLOCK))
 }
 
 /// Whether this is the unique constraint of (timestamp, node_id).

@@ -129,7 +129,10 @@ impl SqliteStore {
         // Opened here and not by the pool, so that whatever is wrong is said at once.
         let role = if source.read_only { Role::Reader } else { Role::Writer };
         let mut first = source.open(role).map_err(|error| unopened(error, source.read_only))?;
-        let own_locks = place.as_ref().map(|place| files::has_own_locks(place.path()));
+        let own_locks = place.as_ref().map(|place| {
+            files::has_own_locks(place.path()).map_err(|error| io(place.path().display(), &error))
+        });
+        let own_locks = own_locks.transpose()?;
         if source.read_only {
             if schema::inspect(&first)? == schema::Kind::Empty {
                 return Err(Error::new(
@@ -139,7 +142,9 @@ impl SqliteStore {
             }
         } else {
             if first.is_readonly("main").map_err(sql)? {
-                return Err(Error::new(Status::ReadOnly, UNWRITABLE).with_field("read_only"));
+                let error = fault::silent(UNWRITABLE);
+                let error = error.unwrap_or_else(|| Error::new(Status::ReadOnly, UNWRITABLE));
+                return Err(error.with_field("read_only"));
             }
             if own_locks == Some(false) && settings.is("commit", "log") {
                 if settings.asked("commit") {
@@ -201,9 +206,18 @@ impl SqliteStore {
 
     fn reading<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
         let _turn = self.turn_to_read()?;
-        let connection = self.readers.connection(|| self.look())?;
-        crate::hooks::point("reader");
-        work(&connection)
+        let read = self.readers.connection(|| self.look()).and_then(|connection| {
+            crate::hooks::point("reader");
+            work(&connection)
+        });
+        read.map_err(|error| self.named(error))
+    }
+
+    fn named(&self, error: Error) -> Error {
+        match &self.place {
+            Some(place) => place.named(error),
+            None => error,
+        }
     }
 
     fn look(&self) -> Result<()> {
@@ -270,7 +284,8 @@ impl SqliteStore {
     /// On the connection that is there anyway.
     fn witnessing<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
         let _turn = self.turn_to_read()?;
-        self.witness.with(|connection| work(connection)).ok_or_else(no_turn)?
+        let answer = self.witness.with(|connection| work(connection)).ok_or_else(no_turn)?;
+        answer.map_err(|error| self.named(error))
     }
 
     /// All nodes; `None` where there are more than so many.

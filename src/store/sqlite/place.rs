@@ -95,6 +95,15 @@ impl Place {
         Sizes { file: size(&self.path), wal: Some(size(Path::new(&wal)).unwrap_or(0)), ..Sizes::default() }
     }
 
+    /// What failed at the file or beside it, with its name if that is not said yet.
+    pub fn named(&self, error: Error) -> Error {
+        let path = self.path.display().to_string();
+        if error.sqlite_code() == 0 || error.message().contains(&path) {
+            return error;
+        }
+        error.context(format_args!("\"{path}\"")).with_field("path")
+    }
+
     /// An error if the file is gone or another one is in its place. Looks now and then only, so
     /// that every call can ask: what happens to the file is noticed within a second.
     pub fn check(&self) -> Result<()> {
@@ -125,7 +134,12 @@ impl Place {
 
 /// What the system says of a file.
 pub(crate) fn io(path: impl std::fmt::Display, error: &std::io::Error) -> Error {
-    Error::new(Status::Io, format!("\"{path}\": {error}")).with_field("path")
+    let status = match Status::of_system(error) {
+        // To be looked for, which need not be writing.
+        Status::ReadOnly if error.kind() == std::io::ErrorKind::PermissionDenied => Status::Io,
+        status => status,
+    };
+    Error::new(status, format!("\"{path}\": {error}")).with_field("path")
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 
-use super::fault::{is_duplicate, translate};
+use super::fault::{is_duplicate, silent, translate};
 use crate::call;
 use crate::config::{Scope, Settings};
 use crate::error::{Error, Result, Status};
@@ -482,9 +482,13 @@ fn set_journal(connection: &Connection, settings: &Settings) -> Result<()> {
         if current.eq_ignore_ascii_case(wanted) || current == "memory" {
             return Ok(());
         }
-        let answer = connection
-            .query_row(&format!("PRAGMA journal_mode = {wanted}"), [], |row| row.get::<_, String>(0))
-            .map_err(|error| translate(&error));
+        let answer =
+            answer_at_the_end(connection, &format!("PRAGMA journal_mode = {wanted}")).and_then(|now| {
+                // Where the file could not be written SQLite says no more than that it stays as it was.
+                let failed =
+                    (!now.eq_ignore_ascii_case(wanted)).then(|| silent("journal_mode cannot be set"));
+                failed.flatten().map_or(Ok(now), Err)
+            });
         match answer {
             Ok(now) if now.eq_ignore_ascii_case(wanted) => return Ok(()),
             Ok(now) if asked => {
@@ -501,6 +505,20 @@ fn set_journal(connection: &Connection, settings: &Settings) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// What a pragma answers that writes to the file: it does so behind its answer, and may fail there.
+pub(super) fn answer_at_the_end(connection: &Connection, pragma: &str) -> Result<String> {
+    (|| {
+        let mut statement = connection.prepare(pragma)?;
+        let mut rows = statement.query([])?;
+        let answer = match rows.next()? {
+            Some(row) => row.get(0)?,
+            None => String::new(),
+        };
+        rows.next().map(|_| answer)
+    })()
+    .map_err(|error: rusqlite::Error| translate(&error))
 }
 
 /// The journal mode as it is, in SQLite's small letters.

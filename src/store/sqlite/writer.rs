@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, ffi, params};
 
 use super::checkpoints::{self, Checkpoints};
 use super::connection::{Role, Source};
-use super::fault::{is_duplicate, is_transient, translate};
+use super::fault::{is_committed, is_duplicate, is_read_only, is_transient, translate};
 use super::folding::Folding;
 use super::group::{Group, Outcome, Together};
 use super::pace::Pace;
@@ -28,7 +28,8 @@ use crate::utc;
 /// The one connection that writes.
 pub(super) struct Writer {
     source: Source,
-    /// `None` after a panic or a transaction that would not end: the next call opens a new one.
+    /// `None` after a panic, after a transaction that would not end, and where it could only read: the next call
+    /// opens a new one.
     connection: Locked<Option<Connection>>,
     checkpoints: Checkpoints,
     group: Group,
@@ -192,8 +193,9 @@ impl Writer {
 
     /// Closes the connection.
     pub fn close(self) -> Result<()> {
-        drop(self.checkpoints);
-        match self.connection.into_inner() {
+        let Writer { checkpoints, connection, place, .. } = self;
+        drop(checkpoints);
+        match connection.into_inner() {
             None => Ok(()),
             Some(connection) => {
                 // SQLite does this at the last close too, but keeps to itself what went wrong.
@@ -201,10 +203,20 @@ impl Writer {
                 let closed = connection.close().map_err(|(_, error)| error);
                 match folded.and(closed) {
                     // Somebody else is reading, or folds: then it is not ours to do.
-                    Err(error) if !is_transient(&error) => Err(translate(&error)),
+                    Err(error) if !is_transient(&error) => {
+                        let error = translate(&error);
+                        Err(place.map_or_else(|| error.clone(), |place| place.named(error.clone())))
+                    }
                     _ => Ok(()),
                 }
             }
+        }
+    }
+
+    fn named(&self, error: Error) -> Error {
+        match &self.place {
+            Some(place) => place.named(error),
+            None => error,
         }
     }
 
@@ -217,9 +229,8 @@ impl Writer {
         checkpoints::watch(&connection);
         if !self.source.in_memory {
             // WAL is known from the file, the other modes by each connection.
-            connection
-                .query_row(&format!("PRAGMA journal_mode = {}", self.journal_mode), [], |_| Ok(()))
-                .map_err(|error| translate(&error))?;
+            let pragma = format!("PRAGMA journal_mode = {}", self.journal_mode);
+            schema::answer_at_the_end(&connection, &pragma)?;
         }
         Ok(connection)
     }
@@ -271,7 +282,7 @@ impl Writer {
                 metrics.waited(Operation::WriterWait, began.elapsed());
             }
             call::check()?;
-            self.with_connection(place, metrics, work)
+            self.with_connection(place, metrics, work).map_err(|error| self.named(error))
         })
     }
 
@@ -294,7 +305,8 @@ impl Writer {
             }
         };
         let result = work(&connection);
-        if connection.is_autocommit() {
+        let may_write = !matches!(&result, Err(error) if is_read_only(error));
+        if connection.is_autocommit() && may_write {
             self.checkpoints.committed(&connection);
             *place = Some(connection);
         }
@@ -337,7 +349,10 @@ fn attempt<T>(connection: &Connection, work: &mut impl FnMut(&Connection) -> Res
     let result = work(connection).and_then(|done| {
         hooks::point("writer.commit");
         // Interrupted in here, it could not be told from one that was not carried out.
-        call::shielded(|| run("COMMIT")).map(|_| done).map_err(|error| translate(&error))
+        match call::shielded(|| run("COMMIT")) {
+            Err(error) if !is_committed(&error) => Err(translate(&error)),
+            _ => Ok(done),
+        }
     });
     if result.is_err() {
         roll_back(connection);

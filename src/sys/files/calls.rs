@@ -2,12 +2,14 @@
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::OURS;
 use super::kinds::{Kind, kind_of};
+use super::said::{OPEN_TO_WRITE, On, failed, unopened};
 use super::system::{self, FileNumbers, answer};
 use super::table::{Opening, hold};
-use crate::sys::{budget, fork};
+use crate::sys::{budget, fork, mapping};
 
 /// open(2).
 ///
@@ -16,13 +18,113 @@ use crate::sys::{budget, fork};
 pub(super) unsafe extern "C" fn open(path: *const c_char, flags: c_int, mode: c_int) -> c_int {
     // SAFETY: as the caller promises.
     let path = unsafe { CStr::from_ptr(path) };
+    LARGEST.store(mapping::largest_file(), Ordering::Relaxed);
+    let call = if flags & libc::O_ACCMODE == libc::O_RDONLY { "open" } else { OPEN_TO_WRITE };
+    if call != OPEN_TO_WRITE
+        && let Some(why) = unopened(path)
+    {
+        return noted(answer(Err(why)), call, On::Path(path));
+    }
     // What must be new is a temporary file, or one that nobody else opens before it has been written.
-    if flags & libc::O_EXCL == 0
+    let opened = if flags & libc::O_EXCL == 0
         && let Opening::Shared(opened) = hold().open(path, flags, mode)
     {
-        return answer(opened);
+        answer(opened)
+    } else {
+        answer(system::open(path, flags, mode))
+    };
+    noted(opened, call, On::Path(path))
+}
+
+/// Notes that a call failed, where it did.
+fn noted(result: c_int, call: &'static str, on: On<'_>) -> c_int {
+    if result == -1 {
+        failed(call, on);
     }
-    answer(system::open(path, flags, mode))
+    result
+}
+
+/// The same for calls that say how many bytes they moved.
+fn noted_len(result: isize, call: &'static str, on: On<'_>) -> isize {
+    if result == -1 {
+        failed(call, on);
+    }
+    result
+}
+
+/// pread(2).
+///
+/// # Safety
+/// That of pread.
+pub(super) unsafe extern "C" fn pread(
+    descriptor: c_int,
+    buffer: *mut c_void,
+    len: usize,
+    offset: libc::off64_t,
+) -> isize {
+    // SAFETY: as the caller promises.
+    noted_len(unsafe { libc::pread64(descriptor, buffer, len, offset) }, "read", On::Descriptor(descriptor))
+}
+
+/// pwrite(2). What a caller's statement writes are temporary files.
+///
+/// # Safety
+/// That of pwrite.
+pub(super) unsafe extern "C" fn pwrite(
+    descriptor: c_int,
+    buffer: *const c_void,
+    len: usize,
+    offset: libc::off64_t,
+) -> isize {
+    if !budget::take(len) {
+        system::set_errno(libc::ENOSPC);
+        return -1;
+    }
+    let Some(len) = within_the_limit(offset, len) else {
+        system::set_errno(libc::EFBIG);
+        return noted_len(-1, "write", On::Descriptor(descriptor));
+    };
+    // SAFETY: as the caller promises, and no more of it.
+    noted_len(unsafe { libc::pwrite64(descriptor, buffer, len, offset) }, "write", On::Descriptor(descriptor))
+}
+
+/// How large a file of this process may be (RLIMIT_FSIZE), as it was when SQLite opened one last. Who writes
+/// beyond that is ended by a signal, unless the host ignores it: so nobody does.
+static LARGEST: AtomicU64 = AtomicU64::new(u64::MAX);
+
+/// How many bytes can be written there; `None` where none can, which is an error.
+fn within_the_limit(offset: libc::off64_t, len: usize) -> Option<usize> {
+    let left = LARGEST.load(Ordering::Relaxed).saturating_sub(u64::try_from(offset).unwrap_or(0));
+    let some = usize::try_from(left).map_or(len, |left| left.min(len));
+    (some > 0 || len == 0).then_some(some)
+}
+
+/// ftruncate(2).
+pub(super) extern "C" fn ftruncate(descriptor: c_int, len: libc::off64_t) -> c_int {
+    if u64::try_from(len).is_ok_and(|len| len > LARGEST.load(Ordering::Relaxed)) {
+        system::set_errno(libc::EFBIG);
+        return noted(-1, "truncate", On::Descriptor(descriptor));
+    }
+    // SAFETY: a descriptor and a number.
+    noted(unsafe { libc::ftruncate64(descriptor, len) }, "truncate", On::Descriptor(descriptor))
+}
+
+/// unlink(2).
+///
+/// # Safety
+/// `path` must be a C string.
+pub(super) unsafe extern "C" fn unlink(path: *const c_char) -> c_int {
+    // SAFETY: as the caller promises.
+    unsafe { noted(libc::unlink(path), "unlink", On::Path(CStr::from_ptr(path))) }
+}
+
+/// lstat(2).
+///
+/// # Safety
+/// `path` must be a C string, and `found` a place to write to.
+pub(super) unsafe extern "C" fn lstat(path: *const c_char, found: *mut libc::stat) -> c_int {
+    // SAFETY: as the caller promises.
+    unsafe { noted(libc::lstat(path, found), "stat", On::Path(CStr::from_ptr(path))) }
 }
 
 /// close(2).
@@ -34,24 +136,6 @@ pub(super) extern "C" fn close(descriptor: c_int) -> c_int {
     0
 }
 
-/// pwrite(2), with offsets of 64 bits as SQLite has them. What a caller's statement writes are temporary files.
-///
-/// # Safety
-/// That of pwrite.
-pub(super) unsafe extern "C" fn pwrite(
-    descriptor: c_int,
-    from: *const c_void,
-    bytes: usize,
-    at: libc::off64_t,
-) -> isize {
-    if !budget::take(bytes) {
-        system::set_errno(libc::ENOSPC);
-        return -1;
-    }
-    // SAFETY: as the caller promises.
-    unsafe { libc::pwrite64(descriptor, from, bytes, at) }
-}
-
 /// fcntl(2) with F_SETLK, F_SETLKW or F_GETLK.
 ///
 /// # Safety
@@ -59,7 +143,7 @@ pub(super) unsafe extern "C" fn pwrite(
 pub(super) unsafe extern "C" fn lock(descriptor: c_int, command: c_int, lock: *mut libc::flock) -> c_int {
     // SAFETY: as the caller promises; nobody else has it.
     let lock = unsafe { &mut *lock };
-    answer(set_or_get(descriptor, command, lock))
+    noted(answer(set_or_get(descriptor, command, lock)), "lock", On::Descriptor(descriptor))
 }
 
 fn set_or_get(descriptor: c_int, command: c_int, lock: &mut libc::flock) -> io::Result<c_int> {
@@ -112,11 +196,21 @@ pub(super) unsafe extern "C" fn mmap(
     descriptor: c_int,
     offset: libc::off_t,
 ) -> *mut c_void {
+    let is_written = protection & libc::PROT_WRITE != 0 && flags & libc::MAP_SHARED != 0;
+    if let Err(why) = if is_written { system::allocate(descriptor, offset, len) } else { Ok(()) } {
+        system::set_errno(why.raw_os_error().unwrap_or(libc::EIO));
+        failed("map", On::Descriptor(descriptor));
+        return libc::MAP_FAILED;
+    }
     // No fork comes between the two calls.
     let _table = hold();
     // SAFETY: as the caller promises.
     let mapping = unsafe { libc::mmap(address, len, protection, flags, descriptor, offset) };
-    if mapping == libc::MAP_FAILED || kind_of(descriptor) == Kind::Foreign {
+    if mapping == libc::MAP_FAILED {
+        failed("map", On::Descriptor(descriptor));
+        return mapping;
+    }
+    if kind_of(descriptor) == Kind::Foreign {
         return mapping;
     }
     // A mapping keeps the open file description, and its locks, when the parent has long ended.
@@ -137,7 +231,7 @@ pub(super) unsafe extern "C" fn mmap(
 /// `path` must be a C string, and `found` a place to write to.
 pub(super) unsafe extern "C" fn stat(path: *const c_char, found: *mut libc::stat) -> c_int {
     // SAFETY: as the caller promises; the place is filled in where the call succeeds.
-    unsafe { as_shown(libc::stat(path, found), found) }
+    unsafe { as_shown(noted(libc::stat(path, found), "stat", On::Path(CStr::from_ptr(path))), found) }
 }
 
 /// fstat(2).
@@ -146,7 +240,7 @@ pub(super) unsafe extern "C" fn stat(path: *const c_char, found: *mut libc::stat
 /// `found` must be a place to write to.
 pub(super) unsafe extern "C" fn fstat(descriptor: c_int, found: *mut libc::stat) -> c_int {
     // SAFETY: as above.
-    unsafe { as_shown(libc::fstat(descriptor, found), found) }
+    unsafe { as_shown(noted(libc::fstat(descriptor, found), "stat", On::Descriptor(descriptor)), found) }
 }
 
 /// Changes the device that a forked child sees: the list of open files that its SQLite inherited then

@@ -7,16 +7,20 @@
 //!
 //! This module puts itself under the `unix` VFS of our SQLite and translates. A file system without
 //! such locks keeps the plain ones ([`has_own_locks`]).
+//!
+//! It also notes what fails, since SQLite does not say which file that was ([`Said`]).
 
 mod calls;
 mod kinds;
 mod locks;
+mod said;
 mod system;
 mod table;
 #[cfg(test)]
 mod tests;
 
 use std::ffi::{CStr, CString, c_int};
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -24,6 +28,7 @@ use rusqlite::ffi;
 
 use self::kinds::Kind;
 pub(crate) use self::locks::FileLocks;
+pub(crate) use self::said::Said;
 use self::system::FileNumbers;
 pub(super) use self::table::{Table, hold};
 
@@ -57,13 +62,20 @@ pub(super) unsafe fn install() {
             unsafe { std::mem::transmute::<$kind, unsafe extern "C" fn()>($function) }
         };
     }
-    let calls: [(&CStr, unsafe extern "C" fn()); 6] = [
+    let calls: [(&CStr, unsafe extern "C" fn()); 12] = [
         (c"open", call!(calls::open as unsafe extern "C" fn(_, _, _) -> _)),
         (c"close", call!(calls::close as extern "C" fn(_) -> _)),
-        (c"pwrite", call!(calls::pwrite as unsafe extern "C" fn(_, _, _, _) -> _)),
         (c"mmap", call!(calls::mmap as unsafe extern "C" fn(_, _, _, _, _, _) -> _)),
         (c"stat", call!(calls::stat as unsafe extern "C" fn(_, _) -> _)),
         (c"fstat", call!(calls::fstat as unsafe extern "C" fn(_, _) -> _)),
+        (c"lstat", call!(calls::lstat as unsafe extern "C" fn(_, _) -> _)),
+        // One of each pair, as SQLite was compiled; a file's offsets have 64 bits in both.
+        (c"pread", call!(calls::pread as unsafe extern "C" fn(_, _, _, _) -> _)),
+        (c"pread64", call!(calls::pread as unsafe extern "C" fn(_, _, _, _) -> _)),
+        (c"pwrite", call!(calls::pwrite as unsafe extern "C" fn(_, _, _, _) -> _)),
+        (c"pwrite64", call!(calls::pwrite as unsafe extern "C" fn(_, _, _, _) -> _)),
+        (c"ftruncate", call!(calls::ftruncate as extern "C" fn(_, _) -> _)),
+        (c"unlink", call!(calls::unlink as unsafe extern "C" fn(_) -> _)),
     ];
     // SAFETY: the caller's promise: this is the first call.
     let fcntl = unsafe { ledger_files_fcntl(calls::lock) };
@@ -75,9 +87,10 @@ pub(super) unsafe fn install() {
 }
 
 /// Whether the locks of this file, which must be open, are safe from other code of the process.
-pub(crate) fn has_own_locks(path: &Path) -> bool {
-    let found = name(path).and_then(|path| system::lstat(&path).ok());
-    found.and_then(|found| hold().kind(FileNumbers::of(&found))) == Some(Kind::Description)
+pub(crate) fn has_own_locks(path: &Path) -> io::Result<bool> {
+    let path = name(path).ok_or(io::ErrorKind::InvalidInput)?;
+    let found = system::lstat(&path)?;
+    Ok(hold().kind(FileNumbers::of(&found)) == Some(Kind::Description))
 }
 
 /// A path for system calls; `None` for what no file can be called.

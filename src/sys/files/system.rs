@@ -74,6 +74,24 @@ pub(super) fn sync(descriptor: c_int) -> io::Result<()> {
     checked(unsafe { libc::fdatasync(descriptor) }).map(drop)
 }
 
+/// Sees to it that there is room on the medium for so many bytes of a file, which it has. Who stores in memory where
+/// there is none is ended by a signal. SQLite writes a byte of each page for that, which is not enough where
+/// the blocks of the file system are smaller.
+pub(super) fn allocate(descriptor: c_int, offset: libc::off_t, len: usize) -> io::Result<()> {
+    let len = libc::off_t::try_from(len).map_err(|_| io::ErrorKind::InvalidInput)?;
+    loop {
+        // SAFETY: a descriptor and numbers.
+        match checked(unsafe { libc::fallocate(descriptor, 0, offset, len) }) {
+            Err(error) if error.raw_os_error() == Some(libc::EINTR) => {}
+            // Not known to this file system: SQLite's way must do.
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EOPNOTSUPP | libc::ENOSYS)) => {
+                return Ok(());
+            }
+            done => return done.map(drop),
+        }
+    }
+}
+
 /// Puts a copy of a descriptor in the place of another.
 pub(super) fn put_over(descriptor: c_int, replaced: c_int) -> io::Result<c_int> {
     // SAFETY: whoever gives up the one that is replaced has the right to.

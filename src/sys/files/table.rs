@@ -131,7 +131,14 @@ impl Table {
 
     /// Takes in a descriptor that was just opened; the one to use.
     fn register(&mut self, descriptor: c_int, writable: bool, flags: c_int) -> io::Result<c_int> {
-        let found = system::fstat(descriptor)?;
+        let found = match system::fstat(descriptor) {
+            Ok(found) => found,
+            Err(error) => {
+                // What it is of is not known; it is no file of the table, or one that nobody can be asked about.
+                let _ = system::close(descriptor);
+                return Err(error);
+            }
+        };
         // SQLite gives back those below 3, and asks again.
         if descriptor <= libc::STDERR_FILENO || !system::is_regular(&found) {
             return Ok(descriptor);
@@ -243,7 +250,7 @@ fn open_for_all(path: &CStr, flags: c_int, mode: c_int) -> io::Result<(c_int, bo
     }
 }
 
-fn is_refusal(error: &io::Error) -> bool {
+pub(super) fn is_refusal(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EACCES | libc::EPERM | libc::EROFS | libc::ETXTBSY))
 }
 

@@ -1,0 +1,361 @@
+//! A disk that fails: each job is done with the first call on a file failing, then the second, and so on
+//! until it passes, in all the ways in which a disk fails, once and for good.
+//!
+//! Whatever fails, the caller has a status that fits and a message with the file and what the system said of it;
+//! what was acknowledged is there and what was refused is not, in the same handle and after the next
+//! opening; and the ledger works again when the fault is gone. What was acknowledged at FULL is on the medium,
+//! also where syncs fail.
+//!
+//! `tests/disk/failing.c` is preloaded for that. `LEDGER_DISK_STEP` says how many calls there are from one that fails to
+//! the next: 1 tries each.
+
+mod common;
+#[path = "disk/faults.rs"]
+mod faults;
+#[path = "disk/jobs.rs"]
+mod jobs;
+#[path = "disk/medium.rs"]
+mod medium;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::panic::{self, AssertUnwindSafe};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use common::batches::Batch;
+use common::{Random, again, integrity, parameter};
+use faults::{Disk, FAULTS, Fault, SYNC, WRITE};
+use jobs::{Before, JOBS, Job, Run, WAYS, Way};
+use simledger::Ledger;
+
+/// Ledgers as they are before a job.
+struct Templates {
+    closed: PathBuf,
+    left: PathBuf,
+    known: BTreeMap<i64, Batch>,
+    left_known: BTreeMap<i64, Batch>,
+    next: i64,
+}
+
+fn templates(folder: &Path, way: &Way) -> Templates {
+    let [closed, left, made] = ["closed", "left", "made"].map(|name| folder.join(name));
+    for path in [&closed, &left, &made] {
+        let _ = fs::remove_dir_all(path);
+        fs::create_dir(path).unwrap();
+    }
+    let fault = &FAULTS[0];
+    let mut run = Run::new(made.join("ledger.db"), way.keys(), fault);
+    assert!(run.open());
+    for count in [1, 7, 1, 12, 1, 30, 1] {
+        assert!(run.append(count));
+    }
+    run.close();
+    copy(&made, &closed);
+    let (known, next) = (run.known.clone(), run.next);
+    assert!(run.open());
+    assert!(run.append(1));
+    run.call("flush", Ledger::flush);
+    // The drain cannot store what follows while somebody else has SQLite's lock.
+    let commits_by_log = run.ledger.as_ref().unwrap().option("commit").unwrap() == "log";
+    let other = commits_by_log.then(|| rusqlite::Connection::open(made.join("ledger.db")).unwrap());
+    if let Some(other) = &other {
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    }
+    assert!(run.append(4) && run.append(1));
+    copy(&made, &left);
+    drop(other);
+    run.close();
+    assert_eq!(run.errors, Vec::<String>::new());
+    Templates { closed, left, known, left_known: run.known, next }
+}
+
+fn copy(from: &Path, to: &Path) {
+    let _ = fs::remove_dir_all(to);
+    fs::create_dir(to).unwrap();
+    for file in fs::read_dir(from).unwrap() {
+        let file = file.unwrap();
+        // Without a process there is nothing in it.
+        if !file.file_name().to_str().unwrap().ends_with("-shm") {
+            fs::copy(file.path(), to.join(file.file_name())).unwrap();
+        }
+    }
+}
+
+/// What is open or mapped below a folder.
+fn held(folder: &Path) -> Vec<String> {
+    let folder = folder.to_str().unwrap();
+    let open =
+        fs::read_dir("/proc/self/fd").unwrap().filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
+    let open = open.map(|path| path.display().to_string());
+    let maps = fs::read_to_string("/proc/self/maps").unwrap();
+    let mapped = maps.lines().map(str::to_string);
+    open.chain(mapped).filter(|name| name.contains(folder)).collect()
+}
+
+/// Does a job with the call of this number failing. Whether any did; what is not as it should be.
+fn attempt(
+    disk: &Disk,
+    folder: &Path,
+    templates: &Templates,
+    way: &Way,
+    job: &Job,
+    (fault, number, lasts): (&Fault, i64, bool),
+) -> (bool, Vec<String>) {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let place = folder.join("now").join(NEXT.fetch_add(1, Ordering::Relaxed).to_string());
+    match job.before {
+        Before::Nothing => fs::create_dir(&place).unwrap(),
+        Before::Left => copy(&templates.left, &place),
+        Before::Closed | Before::Open => copy(&templates.closed, &place),
+    }
+    let mut run = Run::new(place.join("ledger.db"), way.keys(), fault);
+    run.next = templates.next + 100;
+    run.known = match job.before {
+        Before::Nothing => BTreeMap::new(),
+        Before::Left => templates.left_known.clone(),
+        Before::Closed | Before::Open => templates.known.clone(),
+    };
+    let mut failed = false;
+    let done = panic::catch_unwind(AssertUnwindSafe(|| {
+        if job.before == Before::Open {
+            assert!(run.open());
+        }
+        disk.arm(fault, number, lasts);
+        (job.work)(&mut run);
+        failed = disk.disarm();
+        run.keys.push(("timeout", "10"));
+        // The fault is gone: the same handle goes on, where there is one.
+        if run.ledger.is_none() {
+            assert!(run.open(), "it opens when the fault is gone: {:?}", run.errors);
+        }
+        run.ledger.as_ref().unwrap().set_option("timeout", "10").unwrap();
+        run.look("in the handle");
+        assert!(run.append(1), "it appends when the fault is gone: {:?}", run.errors);
+        run.look("in the handle");
+        let ledger = run.ledger.as_ref().unwrap();
+        ledger.flush().unwrap_or_else(|error| panic!("flush when the fault is gone: {error}"));
+        ledger.checkpoint().unwrap_or_else(|error| panic!("checkpoint when the fault is gone: {error}"));
+        run.close();
+        assert_eq!(held(&place), Vec::<String>::new(), "something of it stays open");
+        assert!(run.open(), "it opens again: {:?}", run.errors);
+        run.look("after the next opening");
+        let findings = run.ledger.as_ref().unwrap().integrity_check(10, None).unwrap();
+        assert_eq!(findings, Vec::<String>::new());
+        run.close();
+        let other = rusqlite::Connection::open(&run.path).unwrap();
+        assert_eq!(integrity(&other), "ok");
+        drop(other);
+        for file in fs::read_dir(&place).unwrap() {
+            let name = file.unwrap().file_name();
+            // A change that failed may leave a log that nobody needs.
+            let may_stay = name == "ledger.db" || (job.name == "change" && name == "ledger.db-log");
+            assert!(may_stay, "{name:?} stays beside a ledger that was closed");
+        }
+    }));
+    failed |= disk.disarm();
+    if let Err(payload) = done {
+        let text = payload.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| payload.downcast_ref::<&str>().map(ToString::to_string));
+        run.errors.push(text.unwrap_or_default());
+        let _ = panic::catch_unwind(AssertUnwindSafe(|| drop(run.ledger.take())));
+    }
+    for error in &mut run.errors {
+        *error = error.replace(place.to_str().unwrap(), "");
+    }
+    let _ = fs::remove_dir_all(&place);
+    (failed, run.errors)
+}
+
+static AT: Mutex<Option<(String, Instant)>> = Mutex::new(None);
+
+/// Says where it was when a case does not come to its end.
+fn watch() {
+    std::thread::spawn(|| {
+        loop {
+            std::thread::sleep(Duration::from_millis(500));
+            if let Some((at, since)) = AT.lock().unwrap().as_ref()
+                && since.elapsed() > Duration::from_secs(60)
+            {
+                println!("found: it hangs: {at}");
+                std::process::abort();
+            }
+        }
+    });
+}
+
+#[test]
+#[ignore = "it is started with a disk that fails"]
+fn fails_at_every_call() {
+    let Some(disk) = Disk::find() else { return };
+    let (folder, step) = (PathBuf::from(parameter("FOLDER").unwrap()), parameter("STEP").unwrap());
+    let step: i64 = step.parse().unwrap();
+    let only = parameter("ONLY").unwrap_or_default();
+    let verbose = parameter("VERBOSE").is_some();
+    watch();
+    if !verbose {
+        panic::set_hook(Box::new(|_| ()));
+    }
+    fs::create_dir(folder.join("now")).unwrap();
+    disk.below(&folder.join("now"));
+    let (mut cases, mut faults) = (0, 0);
+    let mut found: BTreeMap<String, u32> = BTreeMap::new();
+    for way in &WAYS {
+        let templates = templates(&folder, way);
+        for job in &JOBS {
+            for fault in &FAULTS {
+                for lasts in [false, true] {
+                    let title = format!(
+                        "{}, {} {}, {} {}",
+                        job.name,
+                        way.journal_mode,
+                        way.synchronous_mode,
+                        fault.name,
+                        if lasts { "for good" } else { "once" },
+                    );
+                    if (lasts && !fault.lasts) || !title.contains(&only) {
+                        continue;
+                    }
+                    let began = Instant::now();
+                    // Not the same numbers everywhere.
+                    let mut number = 1 + (cases * 7) % step;
+                    loop {
+                        *AT.lock().unwrap() = Some((format!("{title}, call {number}"), Instant::now()));
+                        if verbose {
+                            println!("{title}, call {number}");
+                        }
+                        let case = (fault, number, lasts);
+                        let (failed, errors) = attempt(&disk, &folder, &templates, way, job, case);
+                        cases += 1;
+                        if verbose {
+                            println!("  {:?}", AT.lock().unwrap().as_ref().unwrap().1.elapsed());
+                        }
+                        faults += i64::from(failed);
+                        let call = disk.first();
+                        if verbose {
+                            println!("  {call}");
+                        }
+                        for error in errors {
+                            let call = call.rsplit('/').next().map_or_else(String::new, |file| {
+                                format!("{} {file}", call.split(' ').next().unwrap())
+                            });
+                            let key = format!("{} {} | {call} | {error}", job.name, fault.name);
+                            if !found.contains_key(&key) {
+                                println!("found at {title}, call {number}: {call}: {error}");
+                            }
+                            *found.entry(key).or_insert(0) += 1;
+                        }
+                        if !failed {
+                            break;
+                        }
+                        number += step;
+                    }
+                    if verbose {
+                        println!("TIME {title}: {:?} {number}", began.elapsed());
+                    }
+                }
+            }
+        }
+    }
+    println!("done: {cases} jobs with {faults} of them on a disk that failed, {} findings", found.len());
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+/// How a ledger that is synced is used while syncs fail, and what of it is left when the power goes.
+fn cut_off(disk: &Disk, folder: &Path, templates: &Templates, way: &Way, (number, count): (i64, u64)) {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let cut = folder.join(format!("cut-{}", NEXT.fetch_add(1, Ordering::Relaxed)));
+    let place = folder.join("now").join(cut.file_name().unwrap());
+    copy(&templates.closed, &place);
+    let fault = &FAULTS[0];
+    let mut run = Run::new(place.join("ledger.db"), way.keys(), fault);
+    (run.known, run.next) = (templates.known.clone(), templates.next);
+    run.keys.push(("timeout", "10"));
+    medium::begin(&place);
+    disk.watch(Some(medium::watch));
+    assert!(run.open());
+    disk.arm(&Fault { kinds: SYNC, ..*fault }, number, true);
+    for _ in 0..count {
+        run.append(1);
+        run.append(3);
+    }
+    disk.disarm();
+    for _ in 0..3 {
+        run.append(1);
+    }
+    // Who asks again hears that it is there, and then it stays.
+    run.ledger.as_ref().unwrap().set_option("on_duplicate", "ignore").unwrap();
+    let doubtful = std::mem::take(&mut run.doubtful);
+    for (id, batch) in doubtful {
+        // A batch of which nothing was added has no first id.
+        assert!([0, id].contains(&batch.append(run.ledger.as_ref().unwrap())));
+        run.known.insert(id, batch);
+    }
+    disk.watch(None);
+    medium::after_a_power_cut(&place, &cut);
+    run.ledger = None;
+    run.path = cut.join("ledger.db").to_str().unwrap().to_string();
+    assert!(run.open(), "{:?}", run.errors);
+    run.look("after a power cut");
+    run.close();
+    assert_eq!(run.errors, Vec::<String>::new());
+    let _ = fs::remove_dir_all(&place);
+    let _ = fs::remove_dir_all(&cut);
+}
+
+#[test]
+#[ignore = "it is started with a disk that fails"]
+fn syncs_fail_and_the_power_goes() {
+    let Some(disk) = Disk::find() else { return };
+    let (folder, step) = (PathBuf::from(parameter("FOLDER").unwrap()), parameter("STEP").unwrap());
+    let rounds = (4000 / step.parse::<u64>().unwrap()).max(10);
+    let mut random = Random::new();
+    watch();
+    let _ = fs::create_dir(folder.join("now"));
+    disk.below(&folder.join("now"));
+    for way in WAYS.iter().filter(|way| way.synchronous_mode == "FULL") {
+        let templates = templates(&folder, way);
+        for _ in 0..rounds {
+            let case = (1 + random.below(6) as i64, 1 + random.below(4));
+            *AT.lock().unwrap() = Some((format!("{} {case:?}", way.journal_mode), Instant::now()));
+            cut_off(&disk, &folder, &templates, way, case);
+        }
+    }
+    println!("done: {} power cuts after syncs that failed, nothing acknowledged was lost", 2 * rounds);
+}
+
+/// Runs a test of this program with the library preloaded.
+fn with_a_failing_disk(test: &str) {
+    let folder = folder();
+    let library = folder.path().join("failing.so");
+    let compiled = Command::new("cc")
+        .args(["-shared", "-fPIC", "-O1", "-D_GNU_SOURCE", "-o"])
+        .arg(&library)
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/disk/failing.c"))
+        .arg("-ldl")
+        .status();
+    assert!(compiled.expect("a C compiler").success());
+    let step = std::env::var("LEDGER_DISK_STEP").unwrap_or("999".to_string());
+    let mut command = again(test);
+    command.env("LD_PRELOAD", &library).env("SIMLEDGER_TEST_STEP", step);
+    let status = command.env("SIMLEDGER_TEST_FOLDER", folder.path()).status().unwrap();
+    assert!(status.success(), "{status}");
+}
+
+#[test]
+fn nothing_is_lost_whichever_call_fails() {
+    with_a_failing_disk("fails_at_every_call");
+}
+
+#[test]
+fn a_sync_that_failed_is_not_believed_later() {
+    with_a_failing_disk("syncs_fail_and_the_power_goes");
+}
+
+/// Where syncs cost little, if there is such a place.
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}
