@@ -6,8 +6,8 @@
 //! opening; and the ledger works again when the fault is gone. What was acknowledged at FULL is on the medium,
 //! also where syncs fail.
 //!
-//! `tests/disk/failing.c` is preloaded for that. `LEDGER_DISK_STEP` says how many calls there are from one that fails to
-//! the next: 1 tries each.
+//! `tests/disk/failing.c` is preloaded for that. `LEDGER_DISK_CASES` says how many cases are tried, chosen at random by
+//! `SIMLEDGER_TEST_SEED`; `all`: every call in every way, for hours.
 
 mod common;
 #[path = "disk/faults.rs"]
@@ -17,7 +17,7 @@ mod jobs;
 #[path = "disk/medium.rs"]
 mod medium;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
@@ -187,81 +187,88 @@ fn watch() {
     });
 }
 
+/// What is found, each once.
+struct Found<'d> {
+    disk: &'d Disk,
+    folder: &'d Path,
+    seen: BTreeSet<String>,
+    jobs: u64,
+    faults: u64,
+}
+
+impl Found<'_> {
+    /// Tries a case. Whether anything failed in it.
+    fn attempt(&mut self, templates: &Templates, way: &Way, job: &Job, case: (&Fault, i64, bool)) -> bool {
+        let (fault, number, lasts) = case;
+        let times = if lasts { "for good" } else { "once" };
+        let title = format!(
+            "{}, {} {}, {} {times}, call {number}",
+            job.name, way.journal_mode, way.synchronous_mode, fault.name
+        );
+        *AT.lock().unwrap() = Some((title.clone(), Instant::now()));
+        let (failed, errors) = attempt(self.disk, self.folder, templates, way, job, case);
+        self.jobs += 1;
+        self.faults += u64::from(failed);
+        // The file without the folder of the case.
+        let call = self.disk.first();
+        let (name, path) = call.split_once(' ').unwrap_or_default();
+        let call = format!("{name} {}", path.rsplit('/').next().unwrap_or_default());
+        for error in errors {
+            if self.seen.insert(format!("{} {} {call} {error}", job.name, fault.name)) {
+                println!("found at {title}: {call}: {error}");
+            }
+        }
+        failed
+    }
+}
+
 #[test]
 #[ignore = "it is started with a disk that fails"]
 fn fails_at_every_call() {
     let Some(disk) = Disk::find() else { return };
-    let (folder, step) = (PathBuf::from(parameter("FOLDER").unwrap()), parameter("STEP").unwrap());
-    let step: i64 = step.parse().unwrap();
-    let only = parameter("ONLY").unwrap_or_default();
-    let verbose = parameter("VERBOSE").is_some();
+    let folder = PathBuf::from(parameter("FOLDER").unwrap());
+    let mut random = Random::new();
     watch();
-    if !verbose {
-        panic::set_hook(Box::new(|_| ()));
-    }
+    panic::set_hook(Box::new(|_| ()));
     fs::create_dir(folder.join("now")).unwrap();
     disk.below(&folder.join("now"));
-    let (mut cases, mut faults) = (0, 0);
-    let mut found: BTreeMap<String, u32> = BTreeMap::new();
+    let mut found = Found { disk: &disk, folder: &folder, seen: BTreeSet::new(), jobs: 0, faults: 0 };
     for way in &WAYS {
         let templates = templates(&folder, way);
-        for job in &JOBS {
-            for fault in &FAULTS {
-                for lasts in [false, true] {
-                    let title = format!(
-                        "{}, {} {}, {} {}",
-                        job.name,
-                        way.journal_mode,
-                        way.synchronous_mode,
-                        fault.name,
-                        if lasts { "for good" } else { "once" },
-                    );
-                    if (lasts && !fault.lasts) || !title.contains(&only) {
-                        continue;
-                    }
-                    let began = Instant::now();
-                    // Not the same numbers everywhere.
-                    let mut number = 1 + (cases * 7) % step;
-                    loop {
-                        *AT.lock().unwrap() = Some((format!("{title}, call {number}"), Instant::now()));
-                        if verbose {
-                            println!("{title}, call {number}");
-                        }
-                        let case = (fault, number, lasts);
-                        let (failed, errors) = attempt(&disk, &folder, &templates, way, job, case);
-                        cases += 1;
-                        if verbose {
-                            println!("  {:?}", AT.lock().unwrap().as_ref().unwrap().1.elapsed());
-                        }
-                        faults += i64::from(failed);
-                        let call = disk.first();
-                        if verbose {
-                            println!("  {call}");
-                        }
-                        for error in errors {
-                            let call = call.rsplit('/').next().map_or_else(String::new, |file| {
-                                format!("{} {file}", call.split(' ').next().unwrap())
-                            });
-                            let key = format!("{} {} | {call} | {error}", job.name, fault.name);
-                            if !found.contains_key(&key) {
-                                println!("found at {title}, call {number}: {call}: {error}");
-                            }
-                            *found.entry(key).or_insert(0) += 1;
-                        }
-                        if !failed {
-                            break;
-                        }
-                        number += step;
-                    }
-                    if verbose {
-                        println!("TIME {title}: {:?} {number}", began.elapsed());
-                    }
+        if let Some(cases) = cases() {
+            for _ in 0..cases / WAYS.len() as u64 {
+                let job = &JOBS[random.below(JOBS.len() as u64) as usize];
+                let fault = &FAULTS[random.below(FAULTS.len() as u64) as usize];
+                let lasts = fault.lasts && random.below(2) == 1;
+                // Jobs make some ten to some hundred calls.
+                let most = [10, 50, 300][random.below(3) as usize];
+                found.attempt(&templates, way, job, (fault, 1 + random.below(most) as i64, lasts));
+            }
+            continue;
+        }
+        for (job, fault) in JOBS.iter().flat_map(|job| FAULTS.iter().map(move |fault| (job, fault))) {
+            for lasts in [false, true].into_iter().filter(|lasts| fault.lasts || !lasts) {
+                let mut numbers = 1..;
+                while numbers
+                    .next()
+                    .is_some_and(|number| found.attempt(&templates, way, job, (fault, number, lasts)))
+                {
                 }
             }
         }
     }
-    println!("done: {cases} jobs with {faults} of them on a disk that failed, {} findings", found.len());
-    assert!(found.is_empty(), "{found:#?}");
+    let Found { seen, jobs, faults, .. } = found;
+    println!("done: {jobs} jobs, {faults} of them on a disk that failed, {} findings", seen.len());
+    assert!(seen.is_empty());
+}
+
+/// How many cases are tried, chosen at random; `None`: all that there are.
+fn cases() -> Option<u64> {
+    match std::env::var("LEDGER_DISK_CASES").as_deref() {
+        Ok("all") => None,
+        Ok(number) => Some(number.parse().unwrap()),
+        Err(_) => Some(80),
+    }
 }
 
 /// How a ledger that is synced is used while syncs fail, and what of it is left when the power goes.
@@ -310,8 +317,8 @@ fn cut_off(disk: &Disk, folder: &Path, templates: &Templates, way: &Way, (number
 #[ignore = "it is started with a disk that fails"]
 fn syncs_fail_and_the_power_goes() {
     let Some(disk) = Disk::find() else { return };
-    let (folder, step) = (PathBuf::from(parameter("FOLDER").unwrap()), parameter("STEP").unwrap());
-    let rounds = (4000 / step.parse::<u64>().unwrap()).max(10);
+    let folder = PathBuf::from(parameter("FOLDER").unwrap());
+    let rounds = cases().map_or(2000, |cases| cases / 20);
     let mut random = Random::new();
     watch();
     let _ = fs::create_dir(folder.join("now"));
@@ -338,9 +345,8 @@ fn with_a_failing_disk(test: &str) {
         .arg("-ldl")
         .status();
     assert!(compiled.expect("a C compiler").success());
-    let step = std::env::var("LEDGER_DISK_STEP").unwrap_or("999".to_string());
     let mut command = again(test);
-    command.env("LD_PRELOAD", &library).env("SIMLEDGER_TEST_STEP", step);
+    command.env("LD_PRELOAD", &library);
     let status = command.env("SIMLEDGER_TEST_FOLDER", folder.path()).status().unwrap();
     assert!(status.success(), "{status}");
 }

@@ -242,7 +242,10 @@ impl Gate {
                 return Err(Error::new(Status::InvalidConfig, message).with_field(name));
             }
             let done = work();
-            self.locks.try_shared(PRESENCE).map_err(failed)?;
+            // What is done is done: where this fails, others cannot open the ledger until it is closed here.
+            if let Err(error) = self.locks.try_shared(PRESENCE) {
+                call::log(Level::Warn, || failed(error).to_string());
+            }
             done
         })
     }

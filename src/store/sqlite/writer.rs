@@ -205,7 +205,10 @@ impl Writer {
                     // Somebody else is reading, or folds: then it is not ours to do.
                     Err(error) if !is_transient(&error) => {
                         let error = translate(&error);
-                        Err(place.map_or_else(|| error.clone(), |place| place.named(error.clone())))
+                        Err(match place {
+                            Some(place) => place.named(error),
+                            None => error,
+                        })
                     }
                     _ => Ok(()),
                 }

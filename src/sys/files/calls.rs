@@ -197,7 +197,7 @@ pub(super) unsafe extern "C" fn mmap(
     offset: libc::off_t,
 ) -> *mut c_void {
     let is_written = protection & libc::PROT_WRITE != 0 && flags & libc::MAP_SHARED != 0;
-    if let Err(why) = if is_written { system::allocate(descriptor, offset, len) } else { Ok(()) } {
+    if is_written && let Err(why) = system::allocate(descriptor, offset, len) {
         system::set_errno(why.raw_os_error().unwrap_or(libc::EIO));
         failed("map", On::Descriptor(descriptor));
         return libc::MAP_FAILED;

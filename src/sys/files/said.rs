@@ -75,10 +75,10 @@ impl Clone for Said {
 
 impl fmt::Display for Said {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.path.as_os_str().is_empty() {
-            true => write!(f, "{}: {}", self.call, self.error),
-            false => write!(f, "{} of \"{}\": {}", self.call, self.path.display(), self.error),
+        if self.path.as_os_str().is_empty() {
+            return write!(f, "{}: {}", self.call, self.error);
         }
+        write!(f, "{} of \"{}\": {}", self.call, self.path.display(), self.error)
     }
 }
 
