@@ -91,7 +91,7 @@ impl Entries {
         self.position
     }
 
-    /// The retention mark, if cleanup removed entries that the poller had not seen; else 0.
+    /// The retention mark, if cleanup removed entries that the poller had not seen and its query asks for; else 0.
     pub fn gap_before(&self) -> i64 {
         self.gap_before
     }

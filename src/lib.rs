@@ -67,6 +67,9 @@ mod features;
 pub mod ffi;
 mod gate;
 mod hooks;
+#[cfg(feature = "test-hooks")]
+#[doc(hidden)]
+pub mod internals;
 mod interrupt;
 mod join;
 mod json;

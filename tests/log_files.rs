@@ -260,3 +260,40 @@ fn after_the_machine_went_down_a_prefix_is_left() {
     bytes[first + 4] = 0;
     assert_eq!(left.open_with(&bytes), Ok(all()), "found where it stands");
 }
+
+/// The log with something else in the record at this position, and a checksum that is right.
+fn with_record(left: &Left, position: u64, change: impl FnOnce(&mut [u8])) -> Vec<u8> {
+    let mut bytes = left.bytes.clone();
+    let begin = 4096 + (position % left.word(32)) as usize;
+    let len = u32::from_le_bytes(bytes[begin..begin + 4].try_into().unwrap()) as usize;
+    change(&mut bytes[begin..begin + len]);
+    let crc = crc32c::crc32c_append(crc32c::crc32c(&position.to_le_bytes()), &bytes[begin + 8..begin + len]);
+    bytes[begin + 4..begin + 8].copy_from_slice(&crc.to_le_bytes());
+    bytes
+}
+
+#[test]
+fn a_record_that_no_append_can_have_made_is_damage() {
+    let left = Left::new();
+    let (first, len) = (left.word(136), (left.word(128) - left.word(136)) / PENDING as u64);
+    assert_eq!(left.open_with(&with_record(&left, first, |_| ())), Ok(all()));
+    let changes: [fn(&mut [u8]); 5] = [
+        |record| record[24..32].copy_from_slice(&7_f64.to_le_bytes()),
+        |record| record[16..24].copy_from_slice(&f64::NAN.to_le_bytes()),
+        |record| record[48] = b' ',
+        |record| record[48] = 0,
+        |record| record[49] = b'?',
+    ];
+    for (index, change) in changes.into_iter().enumerate() {
+        for position in [first, first + 3 * len] {
+            assert_eq!(
+                left.open_with(&with_record(&left, position, change)),
+                Err(Status::Corrupt),
+                "{index}"
+            );
+        }
+    }
+    // A batch that goes on where nothing was published any more.
+    let last = left.word(128) - len;
+    assert_eq!(left.open_with(&with_record(&left, last, |record| record[46] = 1)), Err(Status::Corrupt));
+}

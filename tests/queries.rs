@@ -265,3 +265,38 @@ fn a_query_skips_rows_that_are_no_entries_and_ends_at_the_limit_of_bytes() {
     assert!((1..10).contains(&page.len()));
     assert_eq!(Some(page.position()), page.iter().last().map(|entry| entry.id()));
 }
+
+#[test]
+fn a_poll_is_told_of_what_is_gone_whoever_answers() {
+    for in_memory in ["67108864", "0"] {
+        let place = Place::new();
+        let ledger = filled(&place, &[("tail_bytes_max", in_memory)]);
+        ledger.flush().unwrap();
+        ledger.cleanup_before_id(20).unwrap();
+        for (first, last_seen, gap) in
+            [(1, 0, 19), (19, 0, 19), (20, 0, 0), (390, 0, 0), (1, 19, 0), (5, 18, 19)]
+        {
+            let mut query = Query::new();
+            query.id_range(first, i64::MAX).unwrap();
+            let fresh = ledger.poll_query(&query, last_seen).unwrap();
+            assert_eq!(
+                fresh.gap_before(),
+                gap,
+                "from id {first} behind {last_seen}, {in_memory} bytes in memory"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_query_that_begins_behind_the_end_moves_nobody_past_it() {
+    for in_memory in ["67108864", "0"] {
+        let place = Place::new();
+        let ledger = filled(&place, &[("tail_bytes_max", in_memory)]);
+        let mut query = Query::new();
+        query.id_range(1_000_000, i64::MAX).unwrap();
+        assert_eq!(ledger.query(&query).unwrap().position(), 400);
+        assert_eq!(ledger.poll_query(&query, 7).unwrap().position(), 400);
+        assert_eq!(ledger.poll_query(&query, 500).unwrap().position(), 500);
+    }
+}

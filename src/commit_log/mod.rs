@@ -62,6 +62,12 @@ impl CommitLog {
         self.map.load(AT_DRAINED)
     }
 
+    /// Records before this position may be overwritten.
+    #[cfg(feature = "test-hooks")]
+    pub fn reclaimed(&self) -> u64 {
+        self.map.load(AT_RECLAIMED)
+    }
+
     /// The last id that the ledger file has.
     pub fn stored_id(&self) -> i64 {
         self.map.load(AT_STORED_ID).cast_signed()

@@ -7,9 +7,11 @@
 
 use super::layout::*;
 use super::open::{Identity, header_damaged, say_lost};
-use super::{CommitLog, Found, Record, Scratch};
+use super::{CommitLog, EntryFields, Found, Record, Scratch};
+use crate::entry::{Limits, NewEntry};
 use crate::error::{Error, Result, Status};
 use crate::hooks;
+use crate::json::DEPTH_MAX;
 use crate::sys;
 
 /// The valid records behind one another.
@@ -130,9 +132,9 @@ impl CommitLog {
                 Err(error) if error.status() != Status::Corrupt => return Err(error),
                 _ => None,
             };
-            let ids = found.as_ref().map(|(record, _)| match record {
-                Record::Entry { fields, more } => (fields.id, fields.id, *more),
-                Record::Elsewhere { first, last } => (*first, *last, false),
+            let ids = found.as_ref().and_then(|(record, _)| match record {
+                Record::Entry { fields, more } => is_entry(fields).then_some((fields.id, fields.id, *more)),
+                Record::Elsewhere { first, last } => Some((*first, *last, false)),
             });
             // What is said to be in the ledger file must be there.
             let is_missing = matches!(&found, Some((Record::Elsewhere { last, .. }, _)) if *last > stored_id);
@@ -156,6 +158,19 @@ impl CommitLog {
             }
             at = next;
         }
+        // Nobody publishes half of a batch.
+        if let Some((begin, _)) = batch
+            && begin < published
+        {
+            walk.damage.get_or_insert(begin);
+        }
         Ok(walk)
     }
+}
+
+/// Whether an append can have put this down, whatever its limits were: what comes from here is handed out, and stored,
+/// without a further look.
+fn is_entry(fields: &EntryFields<'_>) -> bool {
+    let limits = Limits { entry_bytes_max: usize::MAX, features_depth_max: DEPTH_MAX, strict_fields: false };
+    NewEntry::new(fields.timestamp, fields.node_id, fields.features, fields.confidence, &limits).is_ok()
 }

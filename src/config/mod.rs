@@ -6,7 +6,7 @@
 
 mod keys;
 mod settings;
-mod yaml;
+pub(crate) mod yaml;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};

@@ -17,7 +17,7 @@ const SECTION: &str = "database";
 
 /// A key of the section, with its value as it is written and its line, counted from 1.
 #[derive(Debug, PartialEq)]
-pub(super) struct Member {
+pub(crate) struct Member {
     pub key: String,
     pub value: String,
     pub line: usize,
@@ -28,7 +28,7 @@ struct Reader<'a> {
 }
 
 /// The members of the section; `None` where the file has no such section.
-pub(super) fn section(text: &str) -> Result<Option<Vec<Member>>> {
+pub(crate) fn section(text: &str) -> Result<Option<Vec<Member>>> {
     if let Some(at) = text.find('\0') {
         // The parser takes it for the end of the text.
         return Err(Error::new(

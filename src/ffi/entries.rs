@@ -47,8 +47,9 @@ pub unsafe extern "C" fn simledger_entries_position(entries: *const simledger_en
     unsafe { of(entries, 0, Entries::position) }
 }
 
-/// Whether cleanup removed entries after the poll's `last_seen_id`: then the largest id that it
-/// ever removed, else 0. So nothing is missed in silence. 0 for NULL.
+/// Whether cleanup removed entries after the poll's `last_seen_id`, and not before the first id that
+/// its query asks for: then the largest id that it ever removed, else 0. So nothing is missed in
+/// silence. 0 for NULL.
 ///
 /// A mark and not a count: any ids up to it may be missing, also between the entries of the result
 /// and after them. Each poll that begins below the mark reports it.

@@ -8,8 +8,8 @@
 mod canonical;
 mod keys;
 mod pointer;
-#[cfg(test)]
-mod reference;
+#[cfg(any(test, feature = "test-hooks"))]
+pub(crate) mod reference;
 mod scan;
 mod write;
 

@@ -3,7 +3,7 @@
 use super::scan::{Fault, Reason, Rules};
 
 /// The compact text of the one value in `text`, or what is wrong with it.
-pub(super) fn check(text: &str, rules: Rules) -> Result<String, Fault> {
+pub(crate) fn check(text: &str, rules: Rules) -> Result<String, Fault> {
     let mut reading = Reading { bytes: text.as_bytes(), at: 0, depth: 0, rules, compact: Vec::new() };
     reading.space();
     reading.value()?;

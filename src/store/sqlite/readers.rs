@@ -59,7 +59,9 @@ impl Readers {
         let complete = collect(connection, read, &mut collected);
         self.report(&collected);
         let complete = complete?;
-        let gap_before = if mark > read.since && read.query.order == Order::Id { mark } else { 0 };
+        // Of what is asked for, whoever answers: memory has nothing that far back.
+        let begin = read.since.max(read.query.above());
+        let gap_before = if mark > begin && read.query.order == Order::Id { mark } else { 0 };
         let through = mark.max(last_row(connection)?);
         let position = match (complete, read.overflow) {
             // Stopped early: the next poll goes on behind the last row that was looked at.
