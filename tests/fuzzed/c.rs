@@ -1,6 +1,7 @@
 //! The C functions as the fuzzers call them: what every call promises is asserted at every call.
 
 use std::ffi::{CStr, c_char};
+use std::fmt;
 use std::ptr;
 
 use simledger::ffi::*;
@@ -71,13 +72,21 @@ pub fn lent(text: &str) -> (*const c_char, usize) {
 }
 
 /// An entry, and the model's entry.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Row {
     pub id: i64,
     pub timestamp: f64,
     pub node: String,
     pub features: String,
     pub confidence: f64,
+}
+
+impl fmt::Debug for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Row { id, timestamp, node, features, confidence } = self;
+        let begin: String = features.chars().take(60).collect();
+        write!(f, "{id}: {timestamp:?} {node:?} {begin} ({} bytes) {confidence}", features.len())
+    }
 }
 
 /// A text with its length, and the NUL behind it.

@@ -45,10 +45,11 @@ fn section(text: &str) -> Option<Members> {
             return None;
         }
     };
-    let lines = text.lines().count() + 1;
+    let lines = text.split(['\n', '\r']).count();
     let mut written = String::from("database:\n");
-    for (key, value, line) in &read {
+    for (index, (key, value, line)) in read.iter().enumerate() {
         assert!((1..=lines).contains(line), "line {line} of {lines}");
+        assert!(read[..index].iter().all(|(other, ..)| other != key), "{key:?} stands twice");
         written += &format!("  {}: {}\n", quoted(key), quoted(value));
     }
     let again = yaml_section(&written).unwrap_or_else(|error| panic!("{written:?}: {error}")).unwrap();
