@@ -1668,8 +1668,9 @@ size_t simledger_entries_len(const simledger_entries *entries);
 int64_t simledger_entries_position(const simledger_entries *entries);
 
 /**
- * Whether cleanup removed entries after the poll's `last_seen_id`: then the largest id that it
- * ever removed, else 0. So nothing is missed in silence. 0 for NULL.
+ * Whether cleanup removed entries after the poll's `last_seen_id`, and not before the first id that
+ * its query asks for: then the largest id that it ever removed, else 0. So nothing is missed in
+ * silence. 0 for NULL.
  *
  * A mark and not a count: any ids up to it may be missing, also between the entries of the result
  * and after them. Each poll that begins below the mark reports it.

@@ -254,6 +254,8 @@ fn a_duplicate_is_an_error_with_the_id_of_the_first() {
         let error =
             ledger.append_many_json(&format!("[{},{}]", entry(9.0, "n"), entry(9.0, "n"))).unwrap_err();
         assert_eq!((error.status(), error.entry_id(), error.index()), (Status::Duplicate, None, Some(1)));
+        let error = ledger.append_many_json(&format!("[{}]", entry(1.0, "n"))).unwrap_err();
+        assert_eq!((error.status(), error.entry_id(), error.index()), (Status::Duplicate, Some(2), Some(0)));
         assert_eq!(ledger.count().unwrap(), 3);
         assert_eq!(ledger.append_json(&entry(1.0, "m")).unwrap(), 4, "another node");
     });

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::Ledger;
 use crate::config::Options;
 use crate::entry::{Limits, NewEntry};
-use crate::error::Result;
+use crate::error::{Error, Result, Status};
 use crate::metrics::Operation;
 use crate::shared::Shared;
 use crate::store::{Appended, Batch};
@@ -84,9 +84,12 @@ impl Ledger {
         expected_last_id: Option<i64>,
         entries: impl FnOnce(&Limits) -> Result<Cow<'a, [NewEntry<'a>]>>,
     ) -> Result<Appended> {
-        self.call(operation, |shared, options| {
+        let written = self.call(operation, |shared, options| {
             self.write_in(shared, options, expected_last_id, &entries(&options.limits)?)
-        })
+        });
+        // An entry that is alone in its batch has a place in it too.
+        let is_alone = |error: &Error| error.status() == Status::Duplicate && error.index().is_none();
+        written.map_err(|error| if is_alone(&error) { error.with_index(0) } else { error })
     }
 
     fn write_in(

@@ -88,13 +88,19 @@ fn given<'a>(u: &mut Unstructured<'a>) -> Result<Given<'a>> {
         r#"["\ud800"]"#,
         "",
     ];
-    let (timestamp, node) = (time(u)?, node(u)?);
-    let features = match u.int_in_range(0..=15)? {
+    // Often the same, so that there are duplicates, and equal ones among them.
+    let (timestamp, node) = if u.ratio(1, 2)? {
+        (*u.choose(&[1.0, 2.5])?, *u.choose(&["a", "b"])?)
+    } else {
+        (time(u)?, node(u)?)
+    };
+    let features = match u.int_in_range(0..=31)? {
         0 => u.arbitrary::<&str>()?.to_string(),
         // Some of them are a part of the smallest ring, some more than half of it.
         1 => format!("[{}0]", "1,".repeat(u.int_in_range(0..=20_000)?)),
         2 => format!("{}{}", "[".repeat(u.int_in_range(1..=130)?), "]".repeat(u.int_in_range(1..=130)?)),
-        _ => (*u.choose(&FEATURES)?).to_string(),
+        3..=15 => (*u.choose(&FEATURES)?).to_string(),
+        _ => (*u.choose(&FEATURES[2..4])?).to_string(),
     };
     let confidence = if u.ratio(15, 16)? {
         f64::from(u.int_in_range(0..=4_u8)?) / 4.0
@@ -161,7 +167,7 @@ impl World {
             kept: Vec::new(),
             entries: Vec::new(),
         };
-        world.open(false);
+        world.open(u.ratio(1, 2)?);
         Ok(world)
     }
 
