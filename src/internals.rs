@@ -33,8 +33,9 @@ pub fn json_same_meaning(left: &str, right: &str) -> bool {
 }
 
 /// The text of the value at a JSON Pointer; an error where it is no pointer.
-pub fn json_found(text: &str, pointer: &str) -> std::result::Result<Option<String>, ()> {
-    json::find(text, pointer).map(|found| found.map(|(_, text)| text.to_string())).map_err(drop)
+pub fn json_found(text: &str, pointer: &str) -> std::result::Result<Option<String>, String> {
+    let found = json::find(text, pointer).map_err(|fault| format!("{fault:?}"))?;
+    Ok(found.map(|(_, text)| text.to_string()))
 }
 
 /// The members of the section `database` of a YAML text: key, value and line.
