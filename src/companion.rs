@@ -3,7 +3,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 /// Where the companion of a ledger with this ending is.
@@ -15,6 +15,11 @@ pub(crate) fn path_of(ledger: &Path, ending: &str) -> PathBuf {
 
 /// The file at this path, if there is one; nothing is followed.
 pub(crate) fn find(path: &Path, writable: bool) -> io::Result<Option<File>> {
+    let no_file = || io::Error::other("it is not a regular file");
+    // Before it is opened: to open a device can have consequences.
+    if fs::symlink_metadata(path).is_ok_and(|found| !found.is_file()) {
+        return Err(no_file());
+    }
     let opened = OpenOptions::new()
         .read(true)
         .write(writable)
@@ -22,7 +27,7 @@ pub(crate) fn find(path: &Path, writable: bool) -> io::Result<Option<File>> {
         .open(path);
     match opened {
         Ok(file) if file.metadata()?.is_file() => Ok(Some(file)),
-        Ok(_) => Err(io::Error::other("it is not a regular file")),
+        Ok(_) => Err(no_file()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
@@ -36,17 +41,31 @@ pub(crate) fn create(path: &Path, ledger: &Path) -> io::Result<File> {
         .read(true)
         .write(true)
         .create_new(true)
-        .mode(mode)
+        .mode(mode & !0o066)
         .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC)
         .open(path)?;
-    // What the umask took away, and the owner where root makes it for somebody: as SQLite does with
+    // The owner, where root makes it for somebody, and then what the umask took away: as SQLite does with
     // its own companions of a file. Where it fails, others cannot append, and are told so.
     let mine = file.metadata()?;
+    if (mine.uid(), mine.gid()) != (ledger.uid(), ledger.gid()) {
+        let to = |uid| fchown(&file, uid, Some(ledger.gid()));
+        let _ = to(Some(ledger.uid())).or_else(|_| to(None));
+    }
+    let mine = file.metadata()?;
+    // To another group than the ledger's it gives nothing.
+    let mode = if mine.gid() == ledger.gid() { mode } else { mode & !0o060 };
     if mine.permissions().mode() & 0o777 != mode {
         let _ = file.set_permissions(fs::Permissions::from_mode(mode));
     }
-    if (mine.uid(), mine.gid()) != (ledger.uid(), ledger.gid()) {
-        let _ = std::os::unix::fs::fchown(&file, Some(ledger.uid()), Some(ledger.gid()));
-    }
     Ok(file)
+}
+
+/// Takes a file away that is open, if its path still leads to it.
+pub(crate) fn remove(path: &Path, file: &File) -> io::Result<()> {
+    let same =
+        |one: &fs::Metadata, other: &fs::Metadata| (one.dev(), one.ino()) == (other.dev(), other.ino());
+    match fs::symlink_metadata(path) {
+        Ok(found) if same(&found, &file.metadata()?) => fs::remove_file(path),
+        _ => Ok(()),
+    }
 }

@@ -53,7 +53,7 @@ impl<'a> NewEntry<'a> {
         check_size(node_id.len().saturating_add(features.len()), limits)?;
         let mut scanner = Scanner::new(features);
         let features = features_of(&mut scanner, limits)?;
-        scanner.end().map_err(|fault| invalid("features", fault))?;
+        scanner.end().map_err(|fault| invalid("features", fault.without_text()))?;
         Ok(NewEntry {
             timestamp: check_timestamp(timestamp, || timestamp.to_string())?,
             node_id: check_node_id(Cow::Borrowed(node_id))?,
@@ -215,7 +215,7 @@ fn node_id_of<'a>(scanner: &mut Scanner<'a>, limits: &Limits) -> Result<Cow<'a, 
 
 fn features_of<'a>(scanner: &mut Scanner<'a>, limits: &Limits) -> Result<Cow<'a, str>> {
     expect_kind(scanner, "features", &[Kind::Object, Kind::Array], "an object or an array")?;
-    scanner.value(limits.rules()).map_err(|fault| invalid("features", fault))
+    scanner.value(limits.rules()).map_err(|fault| invalid("features", fault.without_text()))
 }
 
 fn expect_kind(scanner: &mut Scanner<'_>, field: &str, wanted: &[Kind], must: &str) -> Result<()> {
@@ -286,6 +286,30 @@ pub(crate) fn node_id_fault(node_id: &str) -> Option<String> {
     } else {
         None
     }
+}
+
+/// Why these, which were stored or put into the commit log, are no entry. The limits for new entries do not apply.
+pub(crate) fn fault_of_stored(
+    timestamp: f64,
+    node_id: &str,
+    features: &str,
+    confidence: f64,
+) -> Option<String> {
+    if !timestamp.is_finite() {
+        return Some("its timestamp is not a finite number".to_string());
+    }
+    if node_id.trim().is_empty() || node_id.contains('\0') {
+        return Some("its node_id is blank or holds a NUL".to_string());
+    }
+    if !(0.0..=1.0).contains(&confidence) {
+        return Some("its confidence is not from 0 to 1".to_string());
+    }
+    let mut scanner = Scanner::new(features);
+    if !matches!(scanner.kind(), Ok(Kind::Object | Kind::Array)) {
+        return Some("its features are neither an object nor an array".to_string());
+    }
+    let fault = scanner.skip(Rules::GRAMMAR).and_then(|()| scanner.end()).err();
+    fault.map(|fault| format!("its features are not valid JSON: {fault}"))
 }
 
 fn missing(field: &str, must: &str) -> Error {

@@ -52,10 +52,7 @@ impl<'a> Feature<'a> {
         match whole(self.json) {
             Some(Whole::Number(number)) => Ok(number),
             Some(Whole::TooLarge) => Err(self.too_large("64 bits")),
-            None => {
-                let message = format!("the value is {}, which is no whole number", excerpt(self.json));
-                Err(Error::argument("pointer", message))
-            }
+            None => Err(Error::argument("pointer", "the value is no whole number")),
         }
     }
 
@@ -128,8 +125,7 @@ impl<'a> Feature<'a> {
     }
 
     fn too_large(self, what: &str) -> Error {
-        let message = format!("the value is {}, too large for {what}", excerpt(self.json));
-        Error::new(Status::LimitExceeded, message).with_field("pointer")
+        Error::new(Status::LimitExceeded, format!("the value is too large for {what}")).with_field("pointer")
     }
 }
 

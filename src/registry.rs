@@ -100,7 +100,7 @@ pub(crate) fn open(settings: &mut Settings) -> Result<Arc<Engine>> {
             // One at a time, so that nobody closes a file that another has begun to use.
             let _steady = fork::steady();
             if Place::find(&path)?.is_none() {
-                touch(&path)?;
+                touch(&path, settings.mode("file_mode"))?;
             }
             Place::find(&path)?.ok_or_else(|| missing(&path, "it was removed while it was opened"))?
         }

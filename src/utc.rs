@@ -6,6 +6,10 @@ use crate::sys::clock;
 
 const SECONDS_PER_DAY: i64 = 86_400;
 
+/// The first second of a year with four digits, and the last.
+pub(crate) const FIRST_SECOND: i64 = -62_167_219_200;
+pub(crate) const LAST_SECOND: i64 = 253_402_300_799;
+
 /// Seconds since 1970 by the system's clock, with decimals.
 pub(crate) fn now() -> f64 {
     match SystemTime::now().duration_since(UNIX_EPOCH) {

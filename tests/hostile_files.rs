@@ -2,6 +2,12 @@
 
 mod common;
 
+use std::ffi::CString;
+use std::fs;
+use std::os::unix::fs::{FileTypeExt, symlink};
+use std::os::unix::net::UnixListener;
+
+use common::jury::{self, BOMB, Jury};
 use common::{Place, entry, ids};
 use simledger::{Ledger, NO_LIMIT, Status};
 
@@ -232,5 +238,263 @@ fn close_lets_go_of_the_file_at_once() {
         let mine = place.path("ledger.db");
         let open = std::fs::read_dir("/proc/self/fd").unwrap();
         assert!(!open.flatten().any(|fd| std::fs::read_link(fd.path()).is_ok_and(|target| target == mine)));
+    }
+}
+
+#[test]
+#[ignore = "a process that tries ledgers out"]
+fn tries_ledgers_out() {
+    jury::try_out();
+}
+
+/// A ledger with some entries, made by another program or by simledger.
+fn with_entries(maker: &str) -> Place {
+    let place = Place::new();
+    if maker == "another program" {
+        let insert = "INSERT INTO ledger (timestamp, node_id, features, confidence) VALUES";
+        let rows: Vec<String> = (1..=20).map(|i| format!("({i}, 'n1', '[{i}]', 0.5)")).collect();
+        place.sqlite().execute_batch(&format!("{}; {insert} {}", common::SEED, rows.join(", "))).unwrap();
+    } else {
+        let ledger = place.open(&[("commit", maker), ("log_bytes", "65536")]);
+        let lines: Vec<String> = (1..=20).map(|i| entry(f64::from(i), "n1")).collect();
+        ledger.append_many_json(&lines.join("\n")).unwrap();
+        ledger.close().unwrap();
+    }
+    place
+}
+
+/// What is to become of a file.
+#[derive(Clone, Copy, PartialEq)]
+enum Fate {
+    /// It cannot be opened.
+    Refused,
+    /// It is a ledger, and what was planted does not run.
+    Used,
+    /// Whichever.
+    Status,
+}
+
+/// What is planted: what it is, by which statements, whether into our own tables, and what becomes of the file. EXPR
+/// stands for something that is only to be computed once it is planted.
+#[rustfmt::skip] // A table.
+const PLANTS: &[(&str, &str, bool, Fate)] = &[
+    ("nothing", "", false, Fate::Used),
+    ("an index on an expression", "CREATE INDEX planted ON ledger(EXPR)", false, Fate::Refused),
+    ("a partial index", "CREATE INDEX planted ON ledger(confidence) WHERE EXPR > 0", false, Fate::Refused),
+    ("a unique index with a collation", "CREATE UNIQUE INDEX planted ON ledger(timestamp, node_id COLLATE NOCASE)", false, Fate::Refused),
+    ("an index with a collation that there is not", "CREATE INDEX planted ON ledger(node_id COLLATE NOCASE); UPDATE sqlite_schema SET sql = replace(sql, 'NOCASE', 'nowhere') WHERE name = 'planted'", false, Fate::Status),
+    ("a CHECK constraint", "UPDATE sqlite_schema SET sql = replace(sql, 'confidence REAL NOT NULL', 'confidence REAL NOT NULL CHECK (EXPR > 0)') WHERE name = 'ledger'", false, Fate::Refused),
+    ("a default", "UPDATE sqlite_schema SET sql = replace(sql, 'CURRENT_TIMESTAMP', '(BOOM)') WHERE name = 'ledger'", false, Fate::Used),
+    ("a computed column", "UPDATE sqlite_schema SET sql = replace(sql, 'confidence REAL NOT NULL', 'confidence REAL AS (EXPR)') WHERE name = 'ledger'", false, Fate::Refused),
+    ("a computed record of ids", "UPDATE sqlite_schema SET sql = 'CREATE TABLE sqlite_sequence(name,seq AS (BOOM))' WHERE name = 'sqlite_sequence'", false, Fate::Refused),
+    ("computed statistics", "ANALYZE; UPDATE sqlite_schema SET sql = 'CREATE TABLE sqlite_stat1(tbl,idx,stat AS (BOOM))' WHERE name = 'sqlite_stat1'", false, Fate::Refused),
+    ("statistics that take memory to compute", "ANALYZE; UPDATE sqlite_schema SET sql = 'CREATE TABLE sqlite_stat1(tbl,idx,stat AS (length(hex(zeroblob(499999999)))))' WHERE name = 'sqlite_stat1'", false, Fate::Refused),
+    ("statistics that take time to compute", "ANALYZE; UPDATE sqlite_schema SET sql = 'CREATE TABLE sqlite_stat1(tbl,idx,stat AS (instr(zeroblob(900000000), zeroblob(450000000) || 1)))' WHERE name = 'sqlite_stat1'", false, Fate::Refused),
+    ("a virtual table", "DROP TABLE ledger; CREATE VIRTUAL TABLE ledger USING fts5(timestamp, node_id, features, confidence, created_at)", false, Fate::Refused),
+    ("a virtual table that has a page", "UPDATE sqlite_schema SET sql = 'CREATE VIRTUAL TABLE ledger USING fts5(id, timestamp, node_id, features, confidence, created_at)' WHERE name = 'ledger'", false, Fate::Refused),
+    ("a view", "DROP TABLE ledger; CREATE VIEW ledger AS SELECT BOOM AS id, 1.0 AS timestamp, 'n' AS node_id, '{}' AS features, 1 AS confidence, NULL AS created_at", false, Fate::Refused),
+    ("triggers", "CREATE TRIGGER a BEFORE INSERT ON ledger BEGIN SELECT BOOM; END; CREATE TRIGGER b AFTER INSERT ON ledger BEGIN SELECT BOOM; END; CREATE TRIGGER c BEFORE DELETE ON ledger BEGIN SELECT BOOM; END; CREATE TRIGGER d AFTER DELETE ON ledger BEGIN SELECT BOOM; END", false, Fate::Used),
+    ("a view of theirs", "CREATE VIEW planted AS SELECT BOOM AS boom FROM ledger", false, Fate::Used),
+    ("computed settings", "UPDATE sqlite_schema SET sql = 'CREATE TABLE simledger_settings (name TEXT PRIMARY KEY NOT NULL, value TEXT AS (BOOM)) WITHOUT ROWID' WHERE name = 'simledger_settings'", true, Fate::Refused),
+    ("virtual settings", "DROP TABLE simledger_settings; CREATE VIRTUAL TABLE simledger_settings USING fts5(name, value)", true, Fate::Refused),
+    ("an index on the settings", "CREATE INDEX planted ON simledger_settings(abs(length(value))); UPDATE sqlite_schema SET sql = replace(sql, 'abs(length(value))', 'BOOM') WHERE name = 'planted'", true, Fate::Refused),
+    ("an index on the mark", "CREATE INDEX planted ON simledger_retention(abs(deleted_through)); UPDATE sqlite_schema SET sql = replace(sql, 'abs(deleted_through)', 'BOOM') WHERE name = 'planted'", true, Fate::Refused),
+    ("another mark", "UPDATE sqlite_schema SET sql = replace(sql, 'singleton = 1', 'BOOM = 1') WHERE name = 'simledger_retention'", true, Fate::Refused),
+    ("triggers on our tables", "CREATE TRIGGER a AFTER UPDATE ON simledger_settings BEGIN SELECT BOOM; END; CREATE TRIGGER b BEFORE UPDATE ON simledger_retention BEGIN SELECT BOOM; END", true, Fate::Used),
+    ("an index on an expression of theirs", "CREATE TABLE theirs (id INTEGER PRIMARY KEY); INSERT INTO theirs VALUES (1), (2); CREATE INDEX planted ON theirs(EXPR)", false, Fate::Used),
+    ("a partial index of theirs", "CREATE TABLE theirs (id INTEGER PRIMARY KEY); INSERT INTO theirs VALUES (1), (2); CREATE INDEX planted ON theirs(id) WHERE EXPR > 0", false, Fate::Used),
+    ("a computed column of theirs", "CREATE TABLE theirs (id INTEGER PRIMARY KEY, x INTEGER AS (EXPR)); INSERT INTO theirs VALUES (1), (2); CREATE INDEX planted ON theirs(x)", false, Fate::Used),
+    ("a CHECK constraint of theirs", "CREATE TABLE theirs (id INTEGER PRIMARY KEY CHECK (EXPR > 0)); INSERT INTO theirs VALUES (1), (2)", false, Fate::Used),
+    ("a damaged full-text index of theirs", "CREATE VIRTUAL TABLE theirs USING fts5(x); INSERT INTO theirs VALUES ('y'); UPDATE theirs_data SET block = randomblob(100)", false, Fate::Used),
+    ("a newer schema", "UPDATE simledger_settings SET value = '2' WHERE name = 'schema_version'", true, Fate::Refused),
+    ("other numbers of an application", "PRAGMA application_id = 77; PRAGMA user_version = 99", false, Fate::Used),
+    ("a table where its index is", "UPDATE sqlite_schema SET rootpage = (SELECT rootpage FROM sqlite_schema WHERE name = 'idx_ledger_timestamp') WHERE name = 'ledger'", false, Fate::Status),
+    ("an index where its table is", "UPDATE sqlite_schema SET rootpage = (SELECT rootpage FROM sqlite_schema WHERE name = 'ledger') WHERE name = 'idx_ledger_timestamp'", false, Fate::Status),
+    ("a table on the first page", "UPDATE sqlite_schema SET rootpage = 1 WHERE name = 'ledger'", false, Fate::Status),
+    ("a table behind the end", "UPDATE sqlite_schema SET rootpage = 999999 WHERE name = 'ledger'", false, Fate::Status),
+    ("a table without a statement", "UPDATE sqlite_schema SET sql = NULL WHERE name = 'ledger'", false, Fate::Refused),
+    ("a table of another kind", "UPDATE sqlite_schema SET type = 'view' WHERE name = 'ledger'", false, Fate::Refused),
+    ("a name in other letters", "UPDATE sqlite_schema SET name = 'LEDGER' WHERE name = 'ledger'", false, Fate::Refused),
+];
+
+#[test]
+fn nothing_runs_that_is_planted() {
+    let mut jury = Jury::default();
+    let makers = ["another program", "sqlite", "log"];
+    let all = std::env::var_os("LEDGER_FILES_CASES").is_some();
+    let mut tried = 0;
+    for (number, &(what, sql, into_ours, fate)) in PLANTS.iter().enumerate() {
+        for (index, maker) in makers.iter().enumerate().skip(usize::from(into_ours)) {
+            // A third of them where there is little time, but all that are planted.
+            if !all && number % 3 != index && !(into_ours && index == 1 + number % 2) {
+                continue;
+            }
+            for read_only in ["true", "false"] {
+                let place = with_entries(maker);
+                let sql = sql.replace("BOOM", "abs(-9223372036854775807-1)");
+                let planting = sql.replace("EXPR", "abs(id)");
+                place
+                    .sqlite()
+                    .execute_batch(&format!(
+                        "PRAGMA writable_schema = ON; {planting};
+                         UPDATE sqlite_schema SET sql = replace(sql, 'abs(id)', '{BOMB}') WHERE name <> 'nowhere'"
+                    ))
+                    .unwrap();
+                tried += 1;
+                let verdict = jury.hear(&place.path("ledger.db"), &[("read_only", read_only)]);
+                let verdict =
+                    verdict.unwrap_or_else(|why| panic!("{what}, {maker}, read_only {read_only}: {why}"));
+                let opened = verdict.status("open");
+                let refused = [Some(Status::Incompatible), Some(Status::Corrupt)].contains(&opened);
+                match fate {
+                    Fate::Refused => assert!(refused, "{what}, {maker}, read_only {read_only}: {verdict:?}"),
+                    Fate::Used => {
+                        assert_eq!(opened, Some(Status::Ok), "{what}, {maker}: {verdict:?}");
+                        assert_eq!(verdict.status("first read_all"), Some(Status::Ok), "{what}: {verdict:?}");
+                        assert_eq!(
+                            verdict.status("integrity_check"),
+                            Some(Status::Ok),
+                            "{what}: {verdict:?}"
+                        );
+                        let wrote = if read_only == "true" { Status::ReadOnly } else { Status::Ok };
+                        assert_eq!(
+                            verdict.status("append again"),
+                            Some(wrote),
+                            "{what}, {maker}: {verdict:?}"
+                        );
+                    }
+                    Fate::Status => {}
+                }
+            }
+        }
+    }
+    println!("done: {tried} ledgers with something planted, of {} kinds; nothing of it ran", PLANTS.len());
+}
+
+#[test]
+fn an_expression_that_is_planted_later_is_not_computed_either() {
+    for commit in ["sqlite", "log"] {
+        let place = Place::new();
+        let ledger = place.open(&[("commit", commit), ("timeout", "2")]);
+        ledger.append_json(&entry(1.0, "n")).unwrap();
+        ledger.flush().unwrap();
+        let other = place.sqlite();
+        other
+            .execute_batch(&format!(
+                "PRAGMA writable_schema = ON; BEGIN; CREATE INDEX planted ON ledger(abs(id));
+                 UPDATE sqlite_schema SET sql = replace(sql, 'abs(id)', '{BOMB}') WHERE name = 'planted'; COMMIT"
+            ))
+            .unwrap();
+        for timestamp in [2.0, 3.0] {
+            let failed = match ledger.append_json(&entry(timestamp, "n")) {
+                Ok(_) if commit == "log" => ledger.flush().unwrap_err(),
+                appended => appended.unwrap_err(),
+            };
+            assert_eq!(failed.status(), Status::Corrupt, "{failed}");
+            assert!(failed.message().contains("\"planted\""), "{failed}");
+        }
+        for failed in [
+            ledger.cleanup_before_id(2).unwrap_err(),
+            ledger.reindex().unwrap_err(),
+            ledger.vacuum(simledger::Vacuum::Full).unwrap_err(),
+        ] {
+            assert_eq!(failed.status(), Status::Corrupt, "{failed}");
+            assert!(failed.message().contains("planted"), "{failed}");
+        }
+        other.execute_batch("DROP INDEX planted").unwrap();
+        ledger.append_json(&entry(4.0, "n")).unwrap();
+        ledger.flush().unwrap();
+        assert_eq!(ledger.count().unwrap(), if commit == "log" { 4 } else { 2 });
+    }
+}
+
+#[test]
+fn what_is_in_the_place_of_a_file_is_not_followed_and_not_waited_for() {
+    let mut jury = Jury::default();
+    let mut tried = 0;
+    let is_root = fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0);
+    for commit in ["sqlite", "log"] {
+        for end in ["", "-wal", "-shm", "-journal", "-log", "-wake"] {
+            for thing in ["link", "long link", "dangling link", "loop", "fifo", "socket", "device", "folder"]
+            {
+                for read_only in ["true", "false"] {
+                    let place = with_entries(commit);
+                    let elsewhere = Place::new();
+                    fs::write(elsewhere.path("short"), "precious").unwrap();
+                    fs::write(elsewhere.path("long"), "precious ".repeat(1000)).unwrap();
+                    let path = place.path(&format!("ledger.db{end}"));
+                    let _ = fs::remove_file(&path);
+                    let name = CString::new(path.to_str().unwrap()).unwrap();
+                    let _listener = match thing {
+                        "link" => symlink(elsewhere.path("short"), &path).map(|()| None),
+                        "long link" => symlink(elsewhere.path("long"), &path).map(|()| None),
+                        "dangling link" => symlink(elsewhere.path("nowhere"), &path).map(|()| None),
+                        "loop" => symlink(&path, &path).map(|()| None),
+                        "socket" => UnixListener::bind(&path).map(Some),
+                        "folder" => fs::create_dir(&path).map(|()| None),
+                        _ => {
+                            let kind = if thing == "fifo" { libc::S_IFIFO } else { libc::S_IFCHR };
+                            // SAFETY: a C string, and the numbers of /dev/zero.
+                            let made =
+                                unsafe { libc::mknod(name.as_ptr(), kind | 0o600, libc::makedev(1, 5)) };
+                            if made == -1 && thing == "device" {
+                                assert!(
+                                    !is_root
+                                        || std::io::Error::last_os_error().raw_os_error()
+                                            == Some(libc::EPERM)
+                                );
+                                continue;
+                            }
+                            assert_eq!(made, 0);
+                            Ok(None)
+                        }
+                    }
+                    .unwrap();
+                    let before = fs::symlink_metadata(&path).unwrap().file_type();
+                    tried += 1;
+                    let verdict = jury.hear(&place.path("ledger.db"), &[("read_only", read_only)]);
+                    let verdict = verdict.unwrap_or_else(|why| panic!("{thing} at {end:?}, {commit}: {why}"));
+                    if end.is_empty() {
+                        assert!(
+                            [Status::Io, Status::Incompatible].map(Some).contains(&verdict.status("open")),
+                            "{thing}: {verdict:?}"
+                        );
+                    }
+                    assert_eq!(fs::read(elsewhere.path("short")).unwrap(), b"precious", "{thing} at {end:?}");
+                    assert_eq!(fs::read(elsewhere.path("long")).unwrap().len(), 9000, "{thing} at {end:?}");
+                    assert!(!elsewhere.path("nowhere").exists(), "{thing} at {end:?}");
+                    let after = fs::symlink_metadata(&path).unwrap().file_type();
+                    assert!(before == after && !after.is_file(), "{thing} at {end:?} was taken away");
+                    assert_eq!(after.is_fifo(), thing == "fifo");
+                }
+            }
+        }
+    }
+    println!("done: {tried} things in the place of a ledger or of a companion, none followed or waited for");
+}
+
+/// Files that are called as companions are and hold something else are not written to.
+#[test]
+fn what_is_no_companion_of_ours_stays_as_it_is() {
+    let zeroes_first = [vec![0; 16], b"something".to_vec(), vec![0; 39]].concat();
+    for commit in ["sqlite", "log"] {
+        for end in ["-log", "-wake"] {
+            for bytes in [b"a note".to_vec(), zeroes_first.clone(), vec![0; 65], b"a long note ".repeat(1000)]
+            {
+                let place = with_entries(commit);
+                let path = place.path(&format!("ledger.db{end}"));
+                fs::write(&path, &bytes).unwrap();
+                let opened = place.try_open(&[]).map(|ledger| ledger.append_json(&entry(100.0, "n")));
+                // Zeroes are the room for a log that was begun.
+                if end == "-log" && commit == "log" && bytes != vec![0; 65] {
+                    assert_eq!(opened.err().map(|error| error.status()), Some(Status::Incompatible));
+                } else {
+                    assert_eq!(opened.unwrap().unwrap(), 21, "{end}");
+                }
+                if bytes != vec![0; 65] || end == "-wake" {
+                    assert_eq!(fs::read(&path).unwrap(), bytes, "{end} with {commit}");
+                }
+            }
+        }
     }
 }

@@ -121,12 +121,18 @@ fn what_a_process_left_is_stored_by_the_next_opening() {
 #[test]
 fn a_log_that_is_cut_off_is_a_status() {
     let left = Left::new();
-    for len in [0, 1, 100, 4095] {
-        // As one that was begun and never finished: it was never appended to.
-        let found = left.open_with(&left.bytes[..len]);
-        assert_eq!(found, Ok((1..=STORED as i64).collect()), "{len}");
+    // As one that was begun and never finished: it was never appended to.
+    let stored = || Ok((1..=STORED as i64).collect());
+    assert_eq!(left.open_with(&[]), stored());
+    for len in [1, 4095, 4096, 100_000] {
+        assert_eq!(left.open_with(&vec![0; len]), stored(), "{len} zeroes");
     }
-    for len in [4096, 5000, 8192, left.bytes.len() - 4096, left.bytes.len() - 8, left.bytes.len() - 1] {
+    for len in [1, 7] {
+        assert_eq!(left.open_with(&left.bytes[..len]), Err(Status::Incompatible), "{len}");
+    }
+    for len in
+        [8, 100, 4095, 4096, 5000, 8192, left.bytes.len() - 4096, left.bytes.len() - 8, left.bytes.len() - 1]
+    {
         assert_eq!(left.open_with(&left.bytes[..len]), Err(Status::Corrupt), "{len}");
     }
 }
@@ -198,6 +204,54 @@ fn what_is_no_log_of_this_ledger_is_left_as_it_is() {
     std::os::unix::fs::symlink(&elsewhere, &left.log).unwrap();
     assert_eq!(left.place.try_open(&keys()).err().unwrap().status(), Status::Io, "no link is followed");
     assert_eq!(fs::read(&elsewhere).unwrap(), left.bytes);
+}
+
+/// What only looks as if it were no log yet is not made into one.
+#[test]
+fn what_holds_something_is_not_written_over() {
+    let left = Left::new();
+    let mut without_magic = left.bytes.clone();
+    without_magic[..8].fill(0);
+    let mut zeroes_first = vec![0; 5000];
+    zeroes_first[1000] = 7;
+    for bytes in [without_magic, zeroes_first, b"a note".to_vec(), b"\0\0\0\0\0\0\0\0a note".to_vec()] {
+        let status = left.open_with(&bytes);
+        assert_eq!(status, Err(Status::Incompatible), "{} bytes", bytes.len());
+    }
+    // One that was made, but for its last step.
+    let place = Place::new();
+    place.open(&keys()).close().unwrap();
+    let ledger = place.open(&keys());
+    let mut begun = fs::read(place.path("ledger.db-log")).unwrap();
+    ledger.close().unwrap();
+    begun[..8].fill(0);
+    fs::write(place.path("ledger.db-log"), begun).unwrap();
+    assert_eq!(place.open(&keys()).append_json(&entry(1.0, "n")).unwrap(), 1);
+}
+
+/// A record whose checksum is right, and that nobody can have appended.
+#[test]
+fn a_record_that_is_no_entry_is_a_status() {
+    let left = Left::new();
+    let (begin, _) = left.pending();
+    let position = left.word(136);
+    let nan = f64::NAN.to_le_bytes();
+    let late = i64::MAX.to_le_bytes();
+    for (field, value) in [(16, &nan[..]), (24, &nan), (32, &late), (48, b"\0"), (48, b" "), (49, b"x")] {
+        let mut bytes = left.bytes.clone();
+        let len = u32::from_le_bytes(bytes[begin..begin + 4].try_into().unwrap()) as usize;
+        bytes[begin + field..begin + field + value.len()].copy_from_slice(value);
+        let crc =
+            crc32c::crc32c_append(crc32c::crc32c(&position.to_le_bytes()), &bytes[begin + 8..begin + len]);
+        bytes[begin + 4..begin + 8].copy_from_slice(&crc.to_le_bytes());
+        assert_eq!(left.open_with(&bytes), Err(Status::Corrupt), "byte {field}");
+        let reader = left.place.try_open(&[("read_only", "true")]);
+        assert_eq!(
+            reader.err().map(|error| error.status()),
+            Some(Status::Corrupt),
+            "byte {field}, read only"
+        );
+    }
 }
 
 #[test]

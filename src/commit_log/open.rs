@@ -109,7 +109,13 @@ impl CommitLog {
         let map = map(file, &path, false)?;
         let log = CommitLog::of(map, path, locks, identity)?;
         // What the machine left when it went down must be put in order first, by who can write.
-        Ok(if log.went_down() && !log.has_others() { None } else { Some(log) })
+        if !log.has_others() {
+            if log.went_down() {
+                return Ok(None);
+            }
+            log.check(identity)?;
+        }
+        Ok(Some(log))
     }
 
     /// Whether there is a file where the log of a ledger is.
@@ -120,7 +126,7 @@ impl CommitLog {
     /// Takes the log away, when nobody has it open and nothing is in it that the ledger file has not.
     pub fn take_away(&self) -> Result<()> {
         hooks::point("log.take_away");
-        match fs::remove_file(&self.path) {
+        match companion::remove(&self.path, self.map.file()) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(self.io(&error)),
             _ => Ok(()),
         }
@@ -213,27 +219,40 @@ fn write_fixed(map: &Mapping, fixed: &[u64; FIXED_WORDS]) {
     map.write(AT_VERSION, &[u64::from(VERSION) | u64::from(crc) << 32]);
 }
 
-/// Whether a log was begun and never finished: nothing was ever appended to it.
+/// Whether a log was begun and never finished: nothing was ever appended to it. What is not that, and no log
+/// either, is not ours to write to.
 fn is_unfinished(file: &File) -> io::Result<bool> {
     use std::os::unix::fs::FileExt;
-    if file.metadata()?.len() < HEADER as u64 {
-        return Ok(true);
-    }
-    let mut magic = [0; 8];
-    file.read_exact_at(&mut magic, AT_MAGIC as u64)?;
-    Ok(magic == [0; 8])
+    let mut header = Vec::new();
+    let len = file.metadata()?.len().min(HEADER as u64);
+    header.resize(usize::try_from(len).unwrap_or(HEADER), 0);
+    file.read_exact_at(&mut header, 0)?;
+    let word = |at: usize| {
+        header.get(at..at + 8).map_or(0, |word| u64::from_le_bytes(word.try_into().unwrap_or_default()))
+    };
+    // Positions are the same until something is appended, or were not put down yet.
+    let positions = [AT_PUBLISHED, AT_DRAINED, AT_RECLAIMED].map(word);
+    let begin = positions.into_iter().max().unwrap_or(0);
+    let is_new = positions.into_iter().all(|position| position == 0 || position == begin);
+    // With no room for the words that are put down there is nothing, but for the room that is being made.
+    let known = if header.len() < HEADER { 0 } else { AT_DURABLE + 8 };
+    Ok(word(AT_MAGIC) == 0 && is_new && header[known..].iter().all(|byte| *byte == 0))
 }
 
 /// Maps a log whose header is valid.
 fn map(file: File, path: &Path, writable: bool) -> Result<Mapping> {
     let len = file.metadata().map_err(|error| io(path, &error))?.len();
     let size = usize::try_from(len).ok().filter(|len| *len > HEADER && len.is_multiple_of(8));
-    let size = size.ok_or_else(|| header_damaged(path))?;
+    let Some(size) = size else {
+        let mut magic = [0; 8];
+        let is_log = std::os::unix::fs::FileExt::read_exact_at(&file, &mut magic, AT_MAGIC as u64).is_ok()
+            && u64::from_le_bytes(magic) == MAGIC;
+        return Err(if is_log { header_damaged(path) } else { no_log(path) });
+    };
     let map = Mapping::new(file, size, writable).map_err(|error| unmappable(path, &error))?;
     let version = map.load(AT_VERSION);
     if map.load(AT_MAGIC) != MAGIC {
-        let message = format!("\"{}\" is no log of a ledger; take it away", path.display());
-        return Err(Error::new(Status::Incompatible, message).with_field("path"));
+        return Err(no_log(path));
     }
     let (number, crc) = super::record::parse_head(version);
     if number > VERSION {
@@ -245,7 +264,8 @@ fn map(file: File, path: &Path, writable: bool) -> Result<Mapping> {
     }
     let mut fixed = [0; FIXED_WORDS];
     map.read(AT_FIXED, &mut fixed);
-    if number != VERSION || crc32c::crc32c(sys::bytes(&fixed)) != crc || fixed[2] != (size - HEADER) as u64 {
+    let is_whole = fixed[2] == (size - HEADER) as u64 && (RING_MIN..=RING_MAX).contains(&fixed[2]);
+    if number != VERSION || crc32c::crc32c(sys::bytes(&fixed)) != crc || !is_whole {
         return Err(header_damaged(path));
     }
     Ok(map)
@@ -316,6 +336,11 @@ fn unmappable(path: &Path, error: &io::Error) -> Error {
         path.display()
     );
     Error::new(Status::Unsupported, message).with_field("commit")
+}
+
+fn no_log(path: &Path) -> Error {
+    let message = format!("\"{}\" is no log of a ledger; take it away", path.display());
+    Error::new(Status::Incompatible, message).with_field("path")
 }
 
 pub(super) fn header_damaged(path: &Path) -> Error {

@@ -7,12 +7,14 @@
 
 use super::layout::*;
 use super::open::{Identity, header_damaged, say_lost};
-use super::{CommitLog, EntryFields, Found, Record, Scratch};
-use crate::entry::{Limits, NewEntry};
+use super::{CommitLog, Found, Record, Scratch};
+use crate::call;
 use crate::error::{Error, Result, Status};
-use crate::hooks;
-use crate::json::DEPTH_MAX;
 use crate::sys;
+use crate::{entry, hooks, utc};
+
+/// Bytes of the log between two looks whether there is time left.
+const LOOK_BYTES: u64 = 1 << 20;
 
 /// The valid records behind one another.
 struct Walk {
@@ -28,6 +30,44 @@ struct Walk {
 impl CommitLog {
     /// Puts the log in order for whoever opens it next. Nobody else has it open.
     pub(super) fn recover(&self, identity: &Identity) -> Result<()> {
+        let (published, stored_id) = (self.published(), identity.stored_id);
+        let walk = self.examine(identity)?;
+        hooks::point("log.recover");
+        match walk.pending {
+            Some((at, id)) if id - 1 == stored_id => {
+                // Nobody needs what the file has.
+                self.settle(at, at, walk.end, walk.last_id, identity);
+            }
+            pending => {
+                if pending.is_some() {
+                    say_lost(
+                        &self.path,
+                        "entries are lost, as synchronous_mode allows: the ledger file has none before them",
+                    );
+                }
+                let end = walk.end.max(published);
+                self.settle(end, end, end, stored_id, identity);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether somebody who cannot put the log in order can use it as it is. Nobody else has it open for writing,
+    /// and the machine was not started anew.
+    pub(super) fn check(&self, identity: &Identity) -> Result<()> {
+        self.examine(identity)?;
+        if self.stored_id() > identity.stored_id {
+            let message = format!(
+                "the log \"{}\" is ahead of the ledger file; whoever opens the ledger for writing puts them in order",
+                self.path.display()
+            );
+            return Err(Error::new(Status::Incompatible, message).with_field("path"));
+        }
+        Ok(())
+    }
+
+    /// Looks at every record that the ledger file may not have. An error where what must be there is not.
+    fn examine(&self, identity: &Identity) -> Result<Walk> {
         let (reclaimed, drained, published) = (self.map.load(AT_RECLAIMED), self.drained(), self.published());
         if reclaimed > drained || drained > published || published - reclaimed > self.capacity {
             return Err(header_damaged(&self.path));
@@ -55,32 +95,17 @@ impl CommitLog {
             }
             say_lost(&self.path, "entries that were not synced are lost, as synchronous_mode allows");
         }
-        hooks::point("log.recover");
         match walk.pending {
-            Some((at, id)) if id - 1 == stored_id => {
-                // Nobody needs what the file has.
-                self.settle(at, at, walk.end, walk.last_id, identity);
-            }
-            Some((_, id)) if !went_down => {
+            Some((_, id)) if id - 1 != stored_id && !went_down => {
                 let message = format!(
                     "the log \"{}\" goes on with id {id}, but the ledger file ends with {stored_id}: it is an older copy. \
                      Put the ledger file back that belongs to the log, or take the log away to go on without it",
                     self.path.display()
                 );
-                return Err(Error::new(Status::Incompatible, message).with_field("path"));
+                Err(Error::new(Status::Incompatible, message).with_field("path"))
             }
-            pending => {
-                if pending.is_some() {
-                    say_lost(
-                        &self.path,
-                        "entries are lost, as synchronous_mode allows: the ledger file has none before them",
-                    );
-                }
-                let end = walk.end.max(published);
-                self.settle(end, end, end, stored_id, identity);
-            }
+            _ => Ok(walk),
         }
-        Ok(())
     }
 
     /// Looks in the whole ring for the record that follows what the file has. A record is valid at one
@@ -90,6 +115,9 @@ impl CommitLog {
         let Some(next_id) = stored_id.checked_add(1) else { return Ok(None) };
         let mut scratch = Scratch::default();
         for at in (reclaimed..published).step_by(8) {
+            if at % LOOK_BYTES == 0 {
+                call::check()?;
+            }
             // The id is the second word; a record is never divided at the end of the ring.
             if self.to_the_end(at) <= 8 || self.map.load(self.place(at) + 8) != next_id.cast_unsigned() {
                 continue;
@@ -125,15 +153,20 @@ impl CommitLog {
         let is_announced = |previous: Option<i64>, at: u64| {
             previous.unwrap_or(stored_id) < last_id && at - from < self.capacity
         };
+        let mut look = from;
         while at < published || is_announced(previous, at) {
+            if at >= look {
+                look = at + LOOK_BYTES;
+                call::check()?;
+            }
             let limit = if at < published { published } else { from + self.capacity };
             let found = match self.read(at, &mut scratch) {
-                Ok(Found::Record(record, next)) if next <= limit => Some((record, next)),
+                Ok(Found::Record(record, next)) if next <= limit && is_valid(&record) => Some((record, next)),
                 Err(error) if error.status() != Status::Corrupt => return Err(error),
                 _ => None,
             };
             let ids = found.as_ref().and_then(|(record, _)| match record {
-                Record::Entry { fields, more } => is_entry(fields).then_some((fields.id, fields.id, *more)),
+                Record::Entry { fields, more } => Some((fields.id, fields.id, *more)),
                 Record::Elsewhere { first, last } => Some((*first, *last, false)),
             });
             // What is said to be in the ledger file must be there.
@@ -168,9 +201,11 @@ impl CommitLog {
     }
 }
 
-/// Whether an append can have put this down, whatever its limits were: what comes from here is handed out, and stored,
-/// without a further look.
-fn is_entry(fields: &EntryFields<'_>) -> bool {
-    let limits = Limits { entry_bytes_max: usize::MAX, features_depth_max: DEPTH_MAX, strict_fields: false };
-    NewEntry::new(fields.timestamp, fields.node_id, fields.features, fields.confidence, &limits).is_ok()
+/// Whether what a record says can have been appended, whoever wrote it and its checksum.
+fn is_valid(record: &Record<'_>) -> bool {
+    let Record::Entry { fields, .. } = record else { return true };
+    let created_at = utc::FIRST_SECOND..=utc::LAST_SECOND;
+    created_at.contains(&fields.created_at)
+        && entry::fault_of_stored(fields.timestamp, fields.node_id, fields.features, fields.confidence)
+            .is_none()
 }

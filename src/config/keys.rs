@@ -31,8 +31,15 @@ enum Kind {
     Path,
     Bool,
     Choice(&'static [&'static str]),
-    Integer { min: u64, max: u64 },
-    Seconds { max: f64 },
+    Integer {
+        min: u64,
+        max: u64,
+    },
+    Seconds {
+        max: f64,
+    },
+    /// The rights of a file.
+    Mode,
 }
 
 /// A configuration key.
@@ -92,6 +99,8 @@ pub static KEYS: &[Key] = &[
         "Most containers inside one another in features."),
     key("result_bytes_max", "1073741824", Scope::Handle, Change::Anytime, Kind::Integer { min: 1, max: u64::MAX >> 1 },
         "Most bytes of memory that the entries of one result, or the JSON of one SQL statement, take."),
+    key("file_mode", "umask", Scope::Handle, Change::Never, Kind::Mode,
+        "The rights of a ledger file that is made, in octal, whatever the umask says; umask: 0644 without what that takes away. All companions of a file have its own."),
     key("journal_mode", "WAL", Scope::Engine, Change::Never, Kind::Choice(&["WAL", "DELETE", "TRUNCATE", "PERSIST"]),
         "SQLite's journal. WAL lets readers go on during a write."),
     key("synchronous_mode", "NORMAL", Scope::Engine, Change::Never, Kind::Choice(&["OFF", "NORMAL", "FULL", "EXTRA"]),
@@ -160,6 +169,11 @@ impl Key {
                 Ok(number) if (min..=max).contains(&number) => Ok(number.to_string()),
                 _ => Err(refuse(&format!("a whole number from {min} to {max}"))),
             },
+            Kind::Mode if value.eq_ignore_ascii_case("umask") => Ok("umask".to_string()),
+            Kind::Mode => match mode(value) {
+                Some(mode) => Ok(format!("{mode:04o}")),
+                None => Err(refuse("umask, or octal from 0600 to 0666, such as 0640")),
+            },
             Kind::Seconds { max } => match value.parse::<f64>() {
                 // Without the sign that a zero may have.
                 Ok(seconds) if (0.0..=max).contains(&seconds) => Ok((seconds + 0.0).to_string()),
@@ -175,9 +189,18 @@ impl Key {
             Kind::Bool => "true, false".to_string(),
             Kind::Choice(choices) => choices.join(", "),
             Kind::Integer { min, max } => format!("{min} to {max}"),
+            Kind::Mode => "umask, or octal from 0600 to 0666".to_string(),
             Kind::Seconds { max } => format!("seconds, 0 to {max}"),
         }
     }
+}
+
+/// The rights that this text says: all that are for files which are no programs, and those of its owner to read and
+/// write it at least.
+pub(crate) fn mode(text: &str) -> Option<u32> {
+    let is_octal = (3..=4).contains(&text.len()) && text.bytes().all(|digit| digit.is_ascii_digit());
+    let mode = u32::from_str_radix(text, 8).ok().filter(|_| is_octal)?;
+    (mode & !0o666 == 0 && mode & 0o600 == 0o600).then_some(mode)
 }
 
 /// The value is none that a key of this name can have.

@@ -123,6 +123,11 @@ impl Settings {
         Duration::from_secs_f64(self.text(name).parse().unwrap_or(0.0))
     }
 
+    /// The rights of a new file, where they are not left to the umask.
+    pub fn mode(&self, name: &str) -> Option<u32> {
+        keys::mode(self.text(name))
+    }
+
     pub fn options(&self) -> Options {
         Options {
             timeout: self.seconds("timeout"),

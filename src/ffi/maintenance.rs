@@ -160,7 +160,7 @@ pub unsafe extern "C" fn simledger_reindex(
     unsafe { run(ledger, error, Ledger::reindex) }
 }
 
-/// Lets SQLite see how the data are distributed (its PRAGMA optimize), for the plans of
+/// Lets SQLite see how the data of the ledger's table are distributed (its ANALYZE), for the plans of
 /// `simledger_sql`. The library's own queries do not need it. Fast, also on large ledgers.
 ///
 /// Any thread. Returns OK; INVALID_ARGUMENT; or as any call that writes: BUSY, INTERRUPTED,

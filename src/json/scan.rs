@@ -75,6 +75,14 @@ impl Fault {
     pub fn status_or(&self, otherwise: Status) -> Status {
         if self.reason == Reason::OutOfMemory { Status::OutOfMemory } else { otherwise }
     }
+
+    /// The same without a part of the text: messages never hold features, and their keys are some.
+    pub fn without_text(self) -> Fault {
+        match self.reason {
+            Reason::DuplicateKey(_) => Fault { reason: Reason::DuplicateKey(String::new()), ..self },
+            _ => self,
+        }
+    }
 }
 
 impl fmt::Display for Fault {
@@ -94,6 +102,9 @@ impl fmt::Display for Fault {
                 "half of a surrogate pair at byte {}; write the character itself or both halves",
                 self.offset
             ),
+            Reason::DuplicateKey(key) if key.is_empty() => {
+                write!(f, "a key stands twice in the object that ends at byte {}", self.offset)
+            }
             Reason::DuplicateKey(key) => {
                 write!(f, "the key \"{key}\" stands twice in the object that ends at byte {}", self.offset)
             }

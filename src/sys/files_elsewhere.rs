@@ -53,6 +53,14 @@ impl std::fmt::Display for Said {
     }
 }
 
+/// Makes an empty file where none is: see `files/`.
+pub(crate) fn create(path: &Path, mode: Option<u32>) -> std::io::Result<()> {
+    use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+    let made =
+        std::fs::OpenOptions::new().write(true).create_new(true).mode(mode.unwrap_or(0o644)).open(path)?;
+    mode.map_or(Ok(()), |mode| made.set_permissions(std::fs::Permissions::from_mode(mode)))
+}
+
 /// Without such locks processes agree on nothing: a ledger has no commit log here, and changing how it
 /// commits is never asked of others.
 #[derive(Debug)]

@@ -77,9 +77,9 @@ static void values_that_no_field_has_are_refused_by_name(void) {
     FEATURES("[1,]", NULL);
     FEATURES("[1 2]", NULL);
     FEATURES("[1/*a comment*/]", NULL);
-    FEATURES("{\"a\":1,\"a\":1}", "\"a\" stands twice");
-    FEATURES("{\"a\":1,\"\\u0061\":2}", "\"a\" stands twice"); /* the same in other letters */
-    FEATURES("[[{\"b\":{\"deep\":1,\"x\":2,\"deep\":3}}]]", "\"deep\" stands twice");
+    FEATURES("{\"a\":1,\"a\":1}", "a key stands twice");
+    FEATURES("{\"a\":1,\"\\u0061\":2}", "a key stands twice"); /* the same in other letters */
+    FEATURES("[[{\"b\":{\"deep\":1,\"x\":2,\"deep\":3}}]]", "a key stands twice");
     FEATURES("{\"a\":\"\\udead\"}", "surrogate");
     FEATURES("{\"\\ud800\":1}", "surrogate");
     CONFIDENCE("true", "confidence is a boolean");

@@ -3,6 +3,7 @@
 #![allow(dead_code)] // Each test binary uses a part.
 
 pub mod batches;
+pub mod jury;
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -166,6 +167,11 @@ impl Process {
     /// Kills it, as `kill -9` does.
     pub fn kill(&mut self) {
         self.child.kill().expect("the process can be killed");
+    }
+
+    /// Waits for its end; how it came.
+    pub fn outcome(&mut self) -> std::process::ExitStatus {
+        self.child.wait().expect("the process can be waited for")
     }
 
     /// Waits for its end; whether it was a good one.

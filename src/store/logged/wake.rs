@@ -5,7 +5,6 @@
 //! [event count](crate::event_count). Nothing of the ledger is in it: whoever finds none to be had, or loses it, hears of
 //! what others append only when he looks.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
@@ -49,16 +48,17 @@ impl Wake {
         let file = found.map_or_else(|| companion::create(&path, ledger), Ok)?;
         match file.metadata()?.len() {
             0 => allocate(&file, BYTES as u64)?,
-            len if len < BYTES as u64 => return Err(something_else(&path)),
+            len if len != BYTES as u64 => return Err(something_else(&path)),
             _ => {}
         }
         let map = Mapping::new(file, BYTES, true)?;
-        let magic = map.word(0);
-        // A new one holds zeroes.
-        if let Err(found) = magic.compare_exchange(0, MAGIC, Ordering::Relaxed, Ordering::Relaxed)
-            && found != MAGIC
-        {
-            return Err(something_else(&path));
+        let mut words = [0; BYTES / 8];
+        map.read(0, &mut words);
+        match words[0] {
+            MAGIC => {}
+            // A new one: nobody else makes it, or opens it, at the same time.
+            0 if words == [0; BYTES / 8] => map.word(0).store(MAGIC, Ordering::Relaxed),
+            _ => return Err(something_else(&path)),
         }
         Ok(Wake::Shared(map, path))
     }
@@ -77,9 +77,9 @@ impl Wake {
 
     /// Takes the file away, when nobody else has it.
     pub fn take_away(&self) {
-        if let Wake::Shared(_, path) = self {
+        if let Wake::Shared(map, path) = self {
             // One that stays is found by the next opening.
-            let _ = fs::remove_file(path);
+            let _ = companion::remove(path, map.file());
         }
     }
 }

@@ -73,7 +73,7 @@ pub(super) fn translate_sql(error: &rusqlite::Error) -> Error {
 }
 
 /// The statements here are right for every file that was recognised as a ledger when it was opened.
-const TABLES_CHANGED: &str =
+pub(super) const TABLES_CHANGED: &str =
     "the ledger's tables are not as simledger makes them any more; another program must have changed them";
 
 /// Whether the same statement may succeed a moment later.

@@ -9,9 +9,10 @@ use rusqlite::limits::Limit;
 use super::connection::OPS_BETWEEN_LOOKS;
 use super::fault::{is_transient, translate};
 use super::readers::{Snapshot, one};
-use super::{rows, schema};
+use super::{planted, rows, schema};
 use crate::call;
 use crate::error::{Error, Result, Status};
+use crate::logging::Level;
 use crate::store::ProgressFunction;
 
 /// Folds the whole WAL into the file, and empties it.
@@ -33,18 +34,28 @@ pub(super) fn checkpoint(connection: &Connection) -> Result<()> {
 
 /// Builds the indexes anew.
 pub(super) fn reindex(connection: &Connection) -> Result<()> {
+    schema::check_still_ours(connection)?;
     execute(connection, "REINDEX ledger")
 }
 
 /// Lets SQLite look at what is in the tables, so that it plans SQL of callers well.
 pub(super) fn optimize(connection: &Connection) -> Result<()> {
-    // "If you want to do a one-time analysis, use 0x10002" and a limit, so that it is quick on large
-    // files (<https://sqlite.org/pragma.html#pragma_optimize>).
-    execute(connection, "PRAGMA analysis_limit = 1000; PRAGMA optimize = 0x10002")
+    schema::check_still_ours(connection)?;
+    // A limit, so that it is quick on large files (<https://sqlite.org/pragma.html#pragma_analysis_limit>). Of
+    // the ledger alone: what other programs keep beside it may have indexes on expressions.
+    execute(connection, "PRAGMA analysis_limit = 1000; ANALYZE main.ledger")
 }
 
 /// Writes the file anew, without free pages; how many bytes less it is.
 pub(super) fn vacuum(connection: &Connection) -> Result<i64> {
+    schema::check_still_ours(connection)?;
+    if let Some(name) = planted::expression_of_others(connection)? {
+        let message = format!(
+            "\"{name}\", of another program, has an expression that would be computed when the file is written anew; \
+             drop it, or vacuum with the program that made it"
+        );
+        return Err(Error::new(Status::Unsupported, message));
+    }
     let before = number(connection, "page_count")?;
     let attached = |most| connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, most);
     attached(1).map_err(|error| translate(&error))?;
@@ -96,7 +107,7 @@ pub(super) fn integrity_check(
     let rows = one(connection, "SELECT count(*) FROM ledger").ok().flatten().unwrap_or(0);
     let mut report = Report::new(findings_max, rows, progress.cloned());
     // Each part says what it can, also where the one before came upon something unreadable.
-    let checked = sqlite_check(connection, &mut report);
+    let checked = sqlite_check(connection, kind, &mut report);
     report.unreadable("SQLite's own check", checked)?;
     let checked = schema::findings(connection, kind)
         .map(|findings| findings.into_iter().for_each(|finding| report.add(finding)));
@@ -162,7 +173,7 @@ pub(super) fn ended_by_callback() -> Error {
     Error::new(Status::Interrupted, "the progress callback ended the check")
 }
 
-fn sqlite_check(connection: &Connection, report: &mut Report) -> Result<()> {
+fn sqlite_check(connection: &Connection, kind: schema::Kind, report: &mut Report) -> Result<()> {
     /// The usual handler is put back however the check ends.
     struct PutBack<'c>(&'c Connection);
     impl Drop for PutBack<'_> {
@@ -191,21 +202,36 @@ fn sqlite_check(connection: &Connection, report: &mut Report) -> Result<()> {
         };
         connection.progress_handler(OPS_BETWEEN_LOOKS, Some(look)).map_err(|error| translate(&error))?;
     }
-    let most = i32::try_from(report.findings_max).unwrap_or(i32::MAX);
-    let mut statement =
-        connection.prepare(&format!("PRAGMA integrity_check({most})")).map_err(|error| translate(&error))?;
-    let found = statement.query_map([], |row| row.get::<_, String>(0)).map_err(|error| translate(&error))?;
-    for finding in found {
-        let finding = finding.map_err(|error| {
-            if ended.load(Ordering::Relaxed) { ended_by_callback() } else { translate(&error) }
-        })?;
-        if finding != "ok" {
-            report.add(finding);
+    for what in parts_to_check(connection, kind, report.findings_max)? {
+        let check = format!("PRAGMA integrity_check({what})");
+        let mut statement = connection.prepare(&check).map_err(|error| translate(&error))?;
+        let found =
+            statement.query_map([], |row| row.get::<_, String>(0)).map_err(|error| translate(&error))?;
+        for finding in found {
+            let finding = finding.map_err(|error| {
+                if ended.load(Ordering::Relaxed) { ended_by_callback() } else { translate(&error) }
+            })?;
+            if finding != "ok" {
+                report.add(finding);
+            }
         }
     }
-    drop(statement);
     drop(put_back);
     report.tell(SQLITE_PART)
+}
+
+/// What SQLite's check is asked about: the whole file, but for what other programs have in it where that would
+/// have to be computed.
+fn parts_to_check(connection: &Connection, kind: schema::Kind, findings_max: usize) -> Result<Vec<String>> {
+    let Some(name) = planted::expression_of_others(connection)? else {
+        return Ok(vec![i32::try_from(findings_max).unwrap_or(i32::MAX).to_string()]);
+    };
+    call::log(Level::Info, || {
+        format!("only the ledger's own tables are checked: \"{name}\", of another program, has an expression")
+    });
+    let ours = ["ledger", "simledger_settings", "simledger_retention"];
+    let count = if kind == schema::Kind::Ours { ours.len() } else { 1 };
+    Ok(ours[..count].iter().map(|name| (*name).to_string()).collect())
 }
 
 /// Whether ids are as a ledger gives them.

@@ -8,6 +8,7 @@ mod group;
 mod maintenance;
 mod pace;
 mod place;
+mod planted;
 mod pool;
 mod readers;
 mod rows;
@@ -21,7 +22,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::Connection;
 
 use self::connection::{Role, Source};
 use self::fault::translate;
@@ -86,19 +87,22 @@ impl End {
     }
 }
 
-/// Makes the file at `path` if there is none. Nothing is written to it yet.
-pub(crate) fn touch(path: &str) -> Result<()> {
+/// Makes the file at `path` if there is none, with these rights. Nothing is written to it yet.
+pub(crate) fn touch(path: &str, mode: Option<u32>) -> Result<()> {
     let absolute = Place::of_new(path)?;
-    // SQLite makes it, since it must be SQLite that closes it: closing a file drops all locks that
-    // the process has on it.
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
-        | OpenFlags::SQLITE_OPEN_CREATE
-        | OpenFlags::SQLITE_OPEN_NO_MUTEX
-        | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     fork::watch();
-    Connection::open_with_flags(absolute, flags).map(drop).map_err(|error| {
-        translate(&error).context(format!("\"{path}\" cannot be created")).with_field("path")
-    })
+    match files::create(&absolute, mode) {
+        // Somebody else was faster.
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => {
+            let status = match error.kind() {
+                std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Status::NoSpace,
+                _ => Status::Io,
+            };
+            Err(Error::new(status, format!("\"{path}\" cannot be created: {error}")).with_field("path"))
+        }
+        Ok(()) => Ok(()),
+    }
 }
 
 impl SqliteStore {

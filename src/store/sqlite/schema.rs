@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 
-use super::fault::{is_duplicate, silent, translate};
+use super::fault::{TABLES_CHANGED, is_duplicate, silent, translate};
+use super::planted;
 use crate::call;
 use crate::config::{Scope, Settings};
 use crate::error::{Error, Result, Status};
@@ -27,14 +28,18 @@ CREATE INDEX IF NOT EXISTS idx_ledger_timestamp ON ledger(timestamp);
 CREATE INDEX IF NOT EXISTS idx_ledger_node_id ON ledger(node_id, timestamp);
 CREATE INDEX IF NOT EXISTS idx_ledger_confidence ON ledger(confidence);";
 
-/// What simledger keeps beside the entries. The retention mark is one row that only grows.
-const COMPANIONS: &str = "
-CREATE TABLE simledger_settings (name TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE simledger_retention (
+/// What simledger keeps beside the entries.
+const SETTINGS: &str =
+    "CREATE TABLE simledger_settings (name TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL) WITHOUT ROWID";
+
+/// One row that only grows.
+const RETENTION: &str = "CREATE TABLE simledger_retention (
     singleton INTEGER PRIMARY KEY CHECK (singleton = 1),
     deleted_through INTEGER NOT NULL CHECK (typeof(deleted_through) = 'integer'),
     cutoff_timestamp REAL
-);
+)";
+
+const RETENTION_GUARDS: &str = "
 INSERT INTO simledger_retention VALUES (1, 0, NULL);
 CREATE TRIGGER simledger_retention_update BEFORE UPDATE ON simledger_retention
 WHEN NEW.deleted_through IS NULL OR NEW.deleted_through < OLD.deleted_through OR NEW.singleton IS NOT OLD.singleton
@@ -104,21 +109,48 @@ pub(super) fn inspect(connection: &Connection) -> Result<Kind> {
     if objects == 0 {
         return Ok(Kind::Empty);
     }
+    planted::check_sqlites_own(connection)?;
     if !is_table("ledger").map_err(not_ours)? {
         return Err(incompatible("it is a database without a table \"ledger\""));
     }
+    if !planted::is_ordinary_table(connection, "ledger")? {
+        return Err(incompatible("its table \"ledger\" is a virtual one"));
+    }
     check_columns(connection)?;
+    if let Some(why) = planted::expression_of_ledger(connection)? {
+        return Err(incompatible(&why));
+    }
     if !is_table("simledger_settings").map_err(not_ours)? {
         return Ok(Kind::Plain);
     }
+    let damaged = || incompatible("the tables that simledger keeps in it are damaged");
+    if !planted::is_plain_table(connection, "simledger_settings")? {
+        return Err(damaged());
+    }
     let version = setting(connection, "schema_version")?.and_then(|version| version.parse::<i64>().ok());
     match version {
-        Some(VERSION) if is_table("simledger_retention").map_err(not_ours)? => Ok(Kind::Ours),
+        Some(VERSION)
+            if planted::is_as_made(connection, "simledger_settings", SETTINGS)?
+                && planted::is_as_made(connection, "simledger_retention", RETENTION)? =>
+        {
+            Ok(Kind::Ours)
+        }
         Some(newer) if newer > VERSION => Err(incompatible(&format!(
             "its schema has version {newer}, and this library knows versions up to {VERSION}: use a newer library"
         ))),
-        _ => Err(incompatible("the tables that simledger keeps in it are damaged")),
+        _ => Err(damaged()),
     }
+}
+
+/// An error if the file is no ledger of this library any more, since another program changed its tables.
+pub(super) fn check_still_ours(connection: &Connection) -> Result<()> {
+    let why = match inspect(connection) {
+        Ok(Kind::Ours) => return Ok(()),
+        Ok(_) => "they are not all there".to_string(),
+        Err(error) if error.status() == Status::Incompatible => error.message().to_string(),
+        Err(error) => return Err(error),
+    };
+    Err(Error::new(Status::Corrupt, format!("{TABLES_CHANGED}: {why}")))
 }
 
 /// Whether the table is one that this library's statements fit, with nothing added to it that would
@@ -231,8 +263,12 @@ fn adopt(transaction: &Transaction<'_>, settings: &Settings) -> Result<()> {
     .map_err(|error: rusqlite::Error| translate(&error))
 }
 
+fn companions() -> String {
+    format!("{SETTINGS};{RETENTION};{RETENTION_GUARDS}")
+}
+
 fn add_companions(transaction: &Transaction<'_>, settings: &Settings, unique: bool) -> rusqlite::Result<()> {
-    transaction.execute_batch(COMPANIONS)?;
+    transaction.execute_batch(&companions())?;
     if settings.is("guards", "on") {
         create_guards(transaction, unique)?;
     }
@@ -276,6 +312,7 @@ pub(super) fn log_identity(connection: &Connection) -> Result<([u64; 2], i64)> {
 /// Changes what the file has settled for a key of scope `File`.
 pub(super) fn change(connection: &Connection, name: &str, value: &str) -> Result<()> {
     let sql = |error: rusqlite::Error| translate(&error);
+    check_still_ours(connection)?;
     if setting(connection, name)?.as_deref() == Some(value) {
         return Ok(());
     }
@@ -416,7 +453,7 @@ fn objects(connection: &Connection) -> rusqlite::Result<BTreeMap<String, (String
 /// An empty ledger.
 fn as_made(unique: bool, guarded: bool, logged: bool) -> rusqlite::Result<Connection> {
     let connection = Connection::open_in_memory()?;
-    connection.execute_batch(&format!("{LEDGER}\n);{INDEXES}{COMPANIONS}"))?;
+    connection.execute_batch(&format!("{LEDGER}\n);{INDEXES}{}", companions()))?;
     if guarded {
         create_guards(&connection, unique)?;
     }
@@ -526,7 +563,7 @@ pub(super) fn journal_mode(connection: &Connection) -> Result<String> {
     connection.query_row("PRAGMA journal_mode", [], |row| row.get(0)).map_err(|error| translate(&error))
 }
 
-fn incompatible(why: &str) -> Error {
+pub(super) fn incompatible(why: &str) -> Error {
     Error::new(Status::Incompatible, format!("the file is not a ledger that can be used: {why}"))
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension, ffi, params};
+use rusqlite::{Connection, OptionalExtension, StatementStatus, ffi, params};
 
 use super::checkpoints::{self, Checkpoints};
 use super::connection::{Role, Source};
@@ -47,6 +47,7 @@ impl Writer {
         turns: Option<Turns>,
     ) -> Writer {
         checkpoints::watch(&connection);
+        remember_schema(&connection);
         let checkpoints = Checkpoints::new(source.clone(), place.clone());
         let (connection, group) = (Locked::new(Some(connection)), Group::default());
         Writer { source, connection, checkpoints, group, place, journal_mode, turns }
@@ -230,6 +231,8 @@ impl Writer {
         }
         let connection = self.source.open(Role::Writer).map_err(|error| translate(&error))?;
         checkpoints::watch(&connection);
+        schema::check_still_ours(&connection)?;
+        remember_schema(&connection);
         if !self.source.in_memory {
             // WAL is known from the file, the other modes by each connection.
             let pragma = format!("PRAGMA journal_mode = {}", self.journal_mode);
@@ -415,16 +418,27 @@ fn insert(connection: &Connection, batch: &Batch<'_>) -> Result<Appended> {
     Ok(appended)
 }
 
+const LARGEST: &str = "SELECT max(
+    coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'ledger'), 0),
+    coalesce((SELECT max(id) FROM ledger), 0),
+    coalesce((SELECT deleted_through FROM simledger_retention WHERE singleton = 1), 0))";
+
+/// Lets [`next_id`] notice when the schema is another than now, when it was looked at.
+fn remember_schema(connection: &Connection) {
+    // Where this fails, its first call does too.
+    let _ = connection.prepare_cached(LARGEST);
+}
+
 /// The next id: above whatever was an id before, also if somebody changed SQLite's own record.
 pub(super) fn next_id(connection: &Connection) -> Result<i64> {
-    const LARGEST: &str = "SELECT max(
-        coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'ledger'), 0),
-        coalesce((SELECT max(id) FROM ledger), 0),
-        coalesce((SELECT deleted_through FROM simledger_retention WHERE singleton = 1), 0))";
-    let largest = connection
-        .prepare_cached(LARGEST)
-        .and_then(|mut statement| statement.query_row([], |row| row.get::<_, Value>(0)))
-        .map_err(|error| translate(&error))?;
+    let mut statement = connection.prepare_cached(LARGEST).map_err(|error| translate(&error))?;
+    let largest = statement.query_row([], |row| row.get::<_, Value>(0)).map_err(|error| translate(&error))?;
+    // SQLite prepares a statement anew when it finds another schema than before: somebody may have planted
+    // something there that what is written next would run. Whoever comes next finds it as well.
+    if statement.get_status(StatementStatus::RePrepare) != 0 {
+        schema::check_still_ours(connection)?;
+        statement.reset_status(StatementStatus::RePrepare);
+    }
     match largest {
         Value::Integer(largest) => largest.checked_add(1).ok_or_else(full),
         // Text is above all numbers.
@@ -525,6 +539,8 @@ impl Deletion {
 
     /// Raises the retention mark and deletes the rows, at most so many; how many.
     fn step(self, connection: &Connection, most: i64, removing: &dyn Fn(i64)) -> Result<i64> {
+        // Deleting computes the indexes too.
+        next_id(connection)?;
         self.delete(connection, most, removing).map_err(|error| translate(&error))?.ok_or_else(|| {
             let message =
                 "deleting the entries would change other rows, by a foreign key that another program added";

@@ -20,11 +20,16 @@ pub(super) unsafe extern "C" fn open(path: *const c_char, flags: c_int, mode: c_
     let path = unsafe { CStr::from_ptr(path) };
     LARGEST.store(mapping::largest_file(), Ordering::Relaxed);
     let call = if flags & libc::O_ACCMODE == libc::O_RDONLY { "open" } else { OPEN_TO_WRITE };
+    if let Err(error) = check_kind(path) {
+        return noted(answer(Err(error)), call, On::Path(path));
+    }
     if call != OPEN_TO_WRITE
         && let Some(why) = unopened(path)
     {
         return noted(answer(Err(why)), call, On::Path(path));
     }
+    // Should a FIFO be there by now, nobody waits for who opens its other end. Files know no difference.
+    let flags = flags | libc::O_NONBLOCK;
     // What must be new is a temporary file, or one that nobody else opens before it has been written.
     let opened = if flags & libc::O_EXCL == 0
         && let Opening::Shared(opened) = hold().open(path, flags, mode)
@@ -109,15 +114,6 @@ pub(super) extern "C" fn ftruncate(descriptor: c_int, len: libc::off64_t) -> c_i
     noted(unsafe { libc::ftruncate64(descriptor, len) }, "truncate", On::Descriptor(descriptor))
 }
 
-/// unlink(2).
-///
-/// # Safety
-/// `path` must be a C string.
-pub(super) unsafe extern "C" fn unlink(path: *const c_char) -> c_int {
-    // SAFETY: as the caller promises.
-    unsafe { noted(libc::unlink(path), "unlink", On::Path(CStr::from_ptr(path))) }
-}
-
 /// lstat(2).
 ///
 /// # Safety
@@ -125,6 +121,35 @@ pub(super) unsafe extern "C" fn unlink(path: *const c_char) -> c_int {
 pub(super) unsafe extern "C" fn lstat(path: *const c_char, found: *mut libc::stat) -> c_int {
     // SAFETY: as the caller promises.
     unsafe { noted(libc::lstat(path, found), "stat", On::Path(CStr::from_ptr(path))) }
+}
+
+/// Refuses what is no file: a FIFO, a socket, a device, wherever SQLite looks for a database or its companions.
+/// It opens directories too, to sync them, and this one device.
+fn check_kind(path: &CStr) -> io::Result<()> {
+    let is_known = |found: &libc::stat| {
+        matches!(found.st_mode & libc::S_IFMT, libc::S_IFREG | libc::S_IFDIR | libc::S_IFLNK)
+    };
+    match system::lstat(path) {
+        Ok(found) if !is_known(&found) && path != c"/dev/urandom" => {
+            Err(io::Error::from_raw_os_error(libc::ENXIO))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// unlink(2).
+///
+/// # Safety
+/// `path` must be a C string.
+pub(super) unsafe extern "C" fn unlink(path: *const c_char) -> c_int {
+    // SAFETY: as the caller promises.
+    let path = unsafe { CStr::from_ptr(path) };
+    let unlinked = answer(if hold().may_delete(path) {
+        system::unlink(path)
+    } else {
+        Err(io::Error::from_raw_os_error(libc::EPERM))
+    });
+    noted(unlinked, "unlink", On::Path(path))
 }
 
 /// close(2).

@@ -93,6 +93,12 @@ pub(crate) fn has_own_locks(path: &Path) -> io::Result<bool> {
     Ok(hold().kind(FileNumbers::of(&found)) == Some(Kind::Description))
 }
 
+/// Makes an empty file where none is. With these rights, whatever the umask says; with `None` those that SQLite
+/// gives, which only their owner may write by, less what the umask takes away.
+pub(crate) fn create(path: &Path, mode: Option<u32>) -> io::Result<()> {
+    hold().create(&name(path).ok_or(io::ErrorKind::InvalidInput)?, mode)
+}
+
 /// A path for system calls; `None` for what no file can be called.
 fn name(path: &Path) -> Option<CString> {
     CString::new(path.as_os_str().as_bytes()).ok()

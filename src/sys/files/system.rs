@@ -62,6 +62,25 @@ pub(super) fn open(path: &CStr, flags: c_int, mode: c_int) -> io::Result<c_int> 
     checked(unsafe { libc::open(path.as_ptr(), flags, mode) })
 }
 
+pub(super) fn unlink(path: &CStr) -> io::Result<c_int> {
+    // SAFETY: a C string.
+    checked(unsafe { libc::unlink(path.as_ptr()) })
+}
+
+/// Gives a file these rights.
+pub(super) fn set_mode(descriptor: c_int, mode: u32) -> io::Result<()> {
+    // SAFETY: a descriptor and a number.
+    checked(unsafe { libc::fchmod(descriptor, mode) }).map(drop)
+}
+
+/// Whether any code of this process has the file open.
+pub(super) fn is_open_here(file: FileNumbers) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let is_it = |found: std::fs::Metadata| (found.dev(), found.ino()) == (file.device, file.inode);
+    let Ok(open) = std::fs::read_dir("/proc/self/fd") else { return true };
+    open.flatten().any(|descriptor| std::fs::metadata(descriptor.path()).is_ok_and(is_it))
+}
+
 /// The number means nothing any more, even if this fails.
 pub(super) fn close(descriptor: c_int) -> io::Result<c_int> {
     // SAFETY: whoever gives up a descriptor has the right to.

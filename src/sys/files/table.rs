@@ -67,6 +67,18 @@ impl Table {
         Opening::Shared(opened.and_then(|(descriptor, writable)| self.register(descriptor, writable, flags)))
     }
 
+    /// Makes a file. It is closed as all others are: somebody may have found it at once.
+    pub(super) fn create(&mut self, path: &CStr, mode: Option<u32>) -> io::Result<()> {
+        let flags = libc::O_RDWR | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW | libc::O_CLOEXEC;
+        let descriptor = system::open(path, flags, mode.map_or(0o644, u32::cast_signed))?;
+        let made = mode.map_or(Ok(()), |mode| system::set_mode(descriptor, mode));
+        match self.register(descriptor, true, flags) {
+            Ok(registered) if kind_of(registered) != Kind::Foreign => self.close(registered),
+            _ => drop(system::close(descriptor)),
+        }
+        made
+    }
+
     /// One use less of a descriptor of the table.
     pub(super) fn close(&mut self, descriptor: c_int) {
         let entry = self.entries.iter_mut().find(|entry| entry.descriptor == descriptor);
@@ -172,14 +184,22 @@ impl Table {
     /// Whether the path is that of a WAL or a journal of a file in the table. Nobody locks these. What
     /// is only called so may be a ledger.
     fn is_beside_one(&self, path: &CStr) -> bool {
+        let of = companion_of(path.to_bytes(), &["-wal", "-journal"])
+            .or_else(|| super_journal_of(path.to_bytes()))
+            .and_then(file_of);
+        of.is_some_and(|of| self.find(of).is_some())
+    }
+
+    /// Whether SQLite has a reason to delete this: what it made beside a database that it has open, and its
+    /// temporary files. A journal names another file that is to be deleted with it, a super-journal, and
+    /// whoever wrote the journal may have named any.
+    pub(super) fn may_delete(&self, path: &CStr) -> bool {
         let path = path.to_bytes();
-        // A super-journal: -mj and nine hexadecimal digits.
-        let super_journal =
-            || path.split_at_checked(path.len().checked_sub(12)?).filter(|(_, end)| end.starts_with(b"-mj"));
-        let of = path.strip_suffix(b"-wal").or_else(|| path.strip_suffix(b"-journal"));
-        let of = of.or_else(|| super_journal().map(|(of, _)| of)).and_then(|of| CString::new(of).ok());
-        of.and_then(|of| system::lstat(&of).ok())
-            .is_some_and(|found| self.find(FileNumbers::of(&found)).is_some())
+        let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+        let of = companion_of(path, &["-wal", "-shm", "-journal"]).and_then(file_of);
+        // One that was open before this library was first used is not in the table.
+        let is_open = |of: FileNumbers| self.find(of).is_some() || system::is_open_here(of);
+        name.starts_with(b"etilqs_") || super_journal_of(path).is_some() || of.is_some_and(is_open)
     }
 
     /// Closes what nobody uses, as far as that harms nobody.
@@ -234,6 +254,22 @@ impl Entry {
             let _ = system::close(descriptor);
         }
     }
+}
+
+/// The path of the file that this is beside by its name, if it ends with one of these.
+fn companion_of<'a>(path: &'a [u8], endings: &[&str]) -> Option<&'a [u8]> {
+    endings.iter().find_map(|ending| path.strip_suffix(ending.as_bytes()))
+}
+
+/// The same if it is called as a super-journal is: -mj and nine hexadecimal digits.
+fn super_journal_of(path: &[u8]) -> Option<&[u8]> {
+    let (of, ending) = path.split_at_checked(path.len().checked_sub(12)?)?;
+    ending.strip_prefix(b"-mj").filter(|digits| digits.iter().all(u8::is_ascii_hexdigit)).map(|_| of)
+}
+
+fn file_of(path: &[u8]) -> Option<FileNumbers> {
+    let found = system::lstat(&CString::new(path).ok()?).ok()?;
+    Some(FileNumbers::of(&found))
 }
 
 fn writes(flags: c_int) -> bool {
