@@ -26,8 +26,8 @@ fn tries_ledgers_out() {
 }
 
 fn cases() -> u64 {
-    let default = if cfg!(debug_assertions) { 10 } else { 40 };
-    std::env::var("LEDGER_FILES_CASES").map_or(default, |cases| cases.parse().expect("a number of cases"))
+    const DEFAULT: u64 = 8;
+    std::env::var("LEDGER_FILES_CASES").map_or(DEFAULT, |cases| cases.parse().expect("a number of cases"))
 }
 
 fn read_all(place: &Place, ends: &[&'static str]) -> Files {

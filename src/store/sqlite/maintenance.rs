@@ -259,7 +259,13 @@ fn entries(connection: &Connection, report: &mut Report) -> Result<()> {
         let mut found = statement.query([after]).map_err(|error| translate(&error))?;
         let before = seen;
         while let Some(row) = found.next().map_err(|error| translate(&error))? {
-            after = rows::id_of(row).map_err(|error| translate(&error))?;
+            let id = rows::id_of(row).map_err(|error| translate(&error))?;
+            if seen > 0 && id <= after {
+                // Pages that are found twice: going on could go round for ever.
+                report.add(format!("row {id} comes behind row {after}: the table's pages are not in order"));
+                return Ok(());
+            }
+            after = id;
             seen += 1;
             if let Err(why) = rows::decode(row) {
                 report.add(format!("row {after} is no valid entry: {why}"));

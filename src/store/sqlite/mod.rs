@@ -427,7 +427,8 @@ impl SqliteStore {
                         maintenance::vacuum_step(connection, pace.amount())
                     })?;
                     freed += bytes;
-                    if !more {
+                    // A file may say that it has more and have none.
+                    if !more || bytes == 0 {
                         break;
                     }
                     pace.rest(began.map_or(Duration::ZERO, |began| began.elapsed()))?;

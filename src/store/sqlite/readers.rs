@@ -221,6 +221,7 @@ fn collect(connection: &Connection, read: &Read<'_>, collected: &mut Collected) 
     let mut statement = connection.prepare_cached(&select.sql).map_err(|error| translate(&error))?;
     let mut found =
         statement.query(params_from_iter(&select.parameters)).map_err(|error| translate(&error))?;
+    let mut previous = None;
     // The limit is kept by stepping no further: a bound LIMIT would make SQLite prepare the
     // statement anew each time.
     while collected.count < read.limit {
@@ -228,6 +229,7 @@ fn collect(connection: &Connection, read: &Read<'_>, collected: &mut Collected) 
             return Ok(true);
         };
         let id = rows::id_of(row).map_err(|error| translate(&error))?;
+        check_order(read.query.order, previous.replace(id), id)?;
         match rows::decode(row) {
             Ok(fields) if collected.bytes.saturating_add(fields.bytes()) > read.bytes_max => {
                 if read.overflow == Overflow::Stop && collected.count > 0 {
@@ -250,6 +252,20 @@ fn collect(connection: &Connection, read: &Read<'_>, collected: &mut Collected) 
         collected.examined = id;
     }
     Ok(false)
+}
+
+/// In a damaged file pages may be found again and again. That is an error, and no end of rows.
+fn check_order(order: Order, previous: Option<i64>, id: i64) -> Result<()> {
+    let is_in_order = previous.is_none_or(|previous| match order {
+        Order::Id => previous < id,
+        Order::IdDescending => previous > id,
+        Order::Time | Order::TimeDescending => true,
+    });
+    if is_in_order {
+        return Ok(());
+    }
+    let message = format!("row {id} is not in the order of the ids; run an integrity check");
+    Err(Error::new(Status::Corrupt, message))
 }
 
 /// What a read has found so far.
