@@ -653,6 +653,7 @@ void simledger_config_free(simledger_config *config);
  * | `entry_bytes_max` | `16777216` | most bytes of one entry's JSON, 1 to 900000000 |
  * | `features_depth_max` | `128` | most containers inside one another in features, 1 to 1024 |
  * | `result_bytes_max` | `1073741824` | most bytes of memory that the entries of one result, or the JSON of one `simledger_sql`, take |
+ * | `file_mode` | `umask` | the rights of a ledger file that is made, in octal from 0600 to 0666 (`0640`), whatever the umask says; `umask`: 0644 without what that takes away. An existing file keeps its own; all companions of a file have the same, and where root opens it its owner |
  * | `journal_mode` | `WAL` | `WAL`, `DELETE`, `TRUNCATE` or `PERSIST` (`OFF` and `MEMORY` are refused) |
  * | `synchronous_mode` | `NORMAL` | `OFF`, `NORMAL`, `FULL` or `EXTRA`; see Durability above |
  * | `cache_size` | `10000` | SQLite's page cache in KB for each connection; that which writes has 64000 unless the key is set |
@@ -2028,13 +2029,14 @@ simledger_status simledger_checkpoint(simledger_ledger *ledger, simledger_error 
 simledger_status simledger_reindex(simledger_ledger *ledger, simledger_error **error);
 
 /**
- * Lets SQLite see how the data are distributed (its PRAGMA optimize), for the plans of
+ * Lets SQLite see how the data of the ledger's table are distributed (its ANALYZE), for the plans of
  * `simledger_sql`. The library's own queries do not need it. Fast, also on large ledgers.
  *
  * Any thread. Returns OK; INVALID_ARGUMENT; or as any call that writes: BUSY, INTERRUPTED,
  * READ_ONLY, NO_SPACE, IO, CORRUPT, CLOSED, WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
  */
-simledger_status simledger_optimize(simledger_ledger *ledger, simledger_error **error);
+simledger_status simledger_optimize(simledger_ledger *ledger,
+                                    simledger_error **error);
 
 /**
  * Gives the space of deleted entries back to the file system. Without it the file keeps its size

@@ -498,3 +498,71 @@ fn what_is_no_companion_of_ours_stays_as_it_is() {
         }
     }
 }
+
+/// Pages of the table that stand in the place of others: a scan finds their rows again and again.
+#[test]
+fn a_table_that_goes_round_comes_to_an_end() {
+    let place = Place::new();
+    let ledger = place.open(&[("commit", "sqlite")]);
+    let lines: Vec<String> = (0..6000).map(|i| entry(f64::from(i), "n")).collect();
+    ledger.append_many_json(&lines.join("\n")).unwrap();
+    ledger.close().unwrap();
+    let leaves: Vec<u32> = {
+        let other = place.sqlite();
+        let leaves = "SELECT pageno FROM dbstat WHERE name = 'ledger' AND pagetype = 'leaf' ORDER BY path";
+        let mut leaves = other.prepare(leaves).unwrap();
+        leaves.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    };
+    let mut bytes = fs::read(place.path("ledger.db")).unwrap();
+    let page = |number: u32| (number as usize - 1) * 4096..number as usize * 4096;
+    for &leaf in &leaves[3..] {
+        bytes.copy_within(page(leaves[0]), page(leaf).start);
+    }
+    fs::write(place.path("ledger.db"), bytes).unwrap();
+    let ledger = place.open(&[("read_only", "true")]);
+    let findings = ledger.integrity_check(NO_LIMIT, None).unwrap();
+    assert!(findings.iter().any(|finding| finding.contains("not in order")), "{findings:?}");
+    assert_eq!(ledger.read_all().unwrap_err().status(), Status::Corrupt);
+    assert_eq!(ledger.poll_since(0, NO_LIMIT).unwrap_err().status(), Status::Corrupt);
+}
+
+#[test]
+#[ignore = "a process of its own"]
+fn writes_with_a_connection_from_before() {
+    let Some(folder) = common::parameter("FOLDER") else { return };
+    let path = format!("{folder}/other.db");
+    let before = rusqlite::Connection::open(&path).unwrap();
+    before.execute_batch("CREATE TABLE theirs (x)").unwrap();
+    let ledger = Ledger::open_path(&format!("{folder}/ledger.db")).unwrap();
+    for x in 0..3 {
+        before.execute("INSERT INTO theirs VALUES (?1)", [x]).unwrap();
+        ledger.append_json(&entry(f64::from(x), "n")).unwrap();
+        assert!(!fs::exists(format!("{path}-journal")).unwrap());
+    }
+}
+
+/// A Rust program may have used the same SQLite before.
+#[test]
+fn a_connection_from_before_the_first_ledger_works_on() {
+    let place = Place::new();
+    let mut process =
+        common::Process::start("writes_with_a_connection_from_before", &[("FOLDER", &place.file(""))]);
+    assert!(process.end());
+}
+
+/// The control of the tests above: for others it does run.
+#[test]
+fn what_is_planted_runs_for_others() {
+    let place = with_entries("another program");
+    let other = place.sqlite();
+    other
+        .execute_batch(&format!(
+            "PRAGMA writable_schema = ON; CREATE INDEX planted ON ledger(abs(id));
+             UPDATE sqlite_schema SET sql = replace(sql, 'abs(id)', '{BOMB}') WHERE name = 'planted'"
+        ))
+        .unwrap();
+    drop(other);
+    let insert = "INSERT INTO ledger (timestamp, node_id, features, confidence) VALUES (99, 'n', '{}', 1)";
+    let error = place.sqlite().execute(insert, []).unwrap_err();
+    assert!(error.to_string().contains("integer overflow"), "{error}");
+}

@@ -236,14 +236,15 @@ fn config_with_mode(value: &str) -> simledger::Result<String> {
 /// The folder of an open ledger is moved away, and a link to another one takes its place.
 #[test]
 fn a_folder_that_is_swapped_leads_to_nothing_else() {
-    for commit in ["log", "sqlite"] {
+    for (commit, journal_mode) in [("log", "WAL"), ("sqlite", "WAL"), ("sqlite", "DELETE")] {
         let (place, elsewhere) = (Place::new(), Place::new());
         let names = ["", "-wal", "-shm", "-journal", "-log", "-wake"].map(|end| format!("ledger.db{end}"));
         for name in &names {
             fs::write(elsewhere.path(name), "precious").unwrap();
         }
         fs::create_dir(place.path("folder")).unwrap();
-        let ledger = Ledger::open(&config(&place.file("folder/ledger.db"), &[("commit", commit)])).unwrap();
+        let keys = [("commit", commit), ("journal_mode", journal_mode)];
+        let ledger = Ledger::open(&config(&place.file("folder/ledger.db"), &keys)).unwrap();
         ledger.append_json(&entry(1.0, "n")).unwrap();
         fs::rename(place.path("folder"), place.path("away")).unwrap();
         symlink(elsewhere.path(""), place.path("folder")).unwrap();

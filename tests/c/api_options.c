@@ -32,6 +32,7 @@ static const struct {
             {"entry_bytes_max", OF_THE_HANDLE, "5000", "0"},
             {"features_depth_max", OF_THE_HANDLE, "3", "1025"},
             {"result_bytes_max", OF_THE_HANDLE, "60000", "0"},
+            {"file_mode", OF_NOBODY, "0640", "0755"},
             {"journal_mode", OF_NOBODY, "DELETE", "OFF"},
             {"synchronous_mode", OF_NOBODY, "FULL", "SOMETIMES"},
             {"cache_size", OF_NOBODY, "20000", "-1"},

@@ -58,8 +58,37 @@ pub(super) fn fstat(descriptor: c_int) -> io::Result<libc::stat> {
 }
 
 pub(super) fn open(path: &CStr, flags: c_int, mode: c_int) -> io::Result<c_int> {
+    // A database and its companions have paths without links when they are found. A folder of these that has become
+    // a link since leads to somewhere else. (Temporary files are where the system has them.)
+    if flags & libc::O_NOFOLLOW != 0 && flags & libc::O_EXCL == 0 {
+        match open_without_links(path, flags, mode) {
+            // Before Linux 5.6, and where a sandbox does not know it.
+            Err(error) if matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM | libc::EINVAL)) => {
+            }
+            opened => return opened,
+        }
+    }
     // SAFETY: a C string; the mode is looked at only where the flags ask for it.
     checked(unsafe { libc::open(path.as_ptr(), flags, mode) })
+}
+
+fn open_without_links(path: &CStr, flags: c_int, mode: c_int) -> io::Result<c_int> {
+    // SAFETY: zeroes are a value of it.
+    let mut how: libc::open_how = unsafe { std::mem::zeroed() };
+    how.flags = u64::from(flags.cast_unsigned());
+    how.mode = if flags & libc::O_CREAT == 0 { 0 } else { u64::from(mode.cast_unsigned() & 0o7777) };
+    how.resolve = libc::RESOLVE_NO_SYMLINKS;
+    // SAFETY: a C string, and a structure of this size.
+    let opened = unsafe {
+        libc::syscall(
+            libc::SYS_openat2,
+            libc::AT_FDCWD,
+            path.as_ptr(),
+            &raw const how,
+            size_of::<libc::open_how>(),
+        )
+    };
+    checked(c_int::try_from(opened).unwrap_or(-1))
 }
 
 pub(super) fn unlink(path: &CStr) -> io::Result<c_int> {
