@@ -566,3 +566,20 @@ fn what_is_planted_runs_for_others() {
     let error = place.sqlite().execute(insert, []).unwrap_err();
     assert!(error.to_string().contains("integer overflow"), "{error}");
 }
+
+/// Full-text search and the like read what they keep in the file in ways of their own: none of it is read.
+#[test]
+fn virtual_tables_of_a_file_are_not_read() {
+    let place = with_entries("sqlite");
+    place
+        .sqlite()
+        .execute_batch(
+            "CREATE VIRTUAL TABLE theirs USING fts5(x); INSERT INTO theirs VALUES ('y');
+             UPDATE theirs_data SET block = randomblob(100)",
+        )
+        .unwrap();
+    let ledger = place.open(&[]);
+    let error = ledger.sql("SELECT count(*) FROM theirs", None, 1).unwrap_err();
+    assert!(error.message().contains("no such module"), "{error}");
+    assert_eq!(ledger.integrity_check(NO_LIMIT, None).unwrap(), Vec::<String>::new());
+}
