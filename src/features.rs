@@ -58,7 +58,8 @@ impl Features {
         let compact =
             scanner.value(rules).and_then(|json| scanner.end().map(|()| json)).map_err(|fault| {
                 let status = fault.status_or(Status::InvalidEntry);
-                Error::new(status, format!("the value is not valid JSON: {}", fault.without_text())).with_field(key)
+                Error::new(status, format!("the value is not valid JSON: {}", fault.without_text()))
+                    .with_field(key)
             })?;
         self.set_with(key, |out| out.raw(&compact))
     }

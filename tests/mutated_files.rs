@@ -460,7 +460,7 @@ fn damage_log(random: &mut Random, bytes: &mut [u8]) -> String {
     }
     let at = PAGE + (position % ring) as usize;
     let len = (word(bytes, at) & 0xffff_ffff) as usize;
-    if len < 48 || len % 8 != 0 || at + len > bytes.len() {
+    if len < 48 || !len.is_multiple_of(8) || at + len > bytes.len() {
         return "nothing".to_string();
     }
     let field = 8 + random.below(len as u64 / 8 - 1) as usize * 8;
