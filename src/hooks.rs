@@ -36,7 +36,7 @@ pub(crate) fn is_memory_refused() -> bool {
 }
 
 #[cfg(feature = "test-hooks")]
-pub(crate) use armed::{default_of, has_plain_locks, is_memory_refused, is_remote, look, point};
+pub(crate) use armed::{default_of, has_plain_locks, is_due, is_memory_refused, is_remote, look, point};
 
 /// Arms the places; only with the feature `test-hooks`.
 #[cfg(feature = "test-hooks")]
@@ -108,24 +108,56 @@ pub mod armed {
         COMMIT.get_or_init(|| std::env::var("LEDGER_TEST_COMMIT").ok()).as_deref()
     }
 
-    /// The place where this process is to die, and how often it is passed before that:
-    /// `SIMLEDGER_TEST_KILL=<name>:<times>`.
-    fn death() -> Option<&'static (String, AtomicU64)> {
-        static DEATH: OnceLock<Option<(String, AtomicU64)>> = OnceLock::new();
-        let read = || {
-            let death = std::env::var("SIMLEDGER_TEST_KILL").ok()?;
-            let (name, times) = death.split_once(':')?;
-            Some((name.to_string(), AtomicU64::new(times.parse().ok()?)))
-        };
-        DEATH.get_or_init(read).as_ref()
+    /// What is to happen to this process at a place.
+    struct Fate {
+        place: String,
+        /// How often it is passed before that.
+        times: u64,
+        passed: AtomicU64,
+    }
+
+    impl Fate {
+        /// `<name>:<times>` in this variable.
+        fn of(variable: &str) -> Option<Fate> {
+            let fate = std::env::var(variable).ok()?;
+            let (place, times) = fate.split_once(':')?;
+            Some(Fate { place: place.to_string(), times: times.parse().ok()?, passed: AtomicU64::new(0) })
+        }
+
+        /// Passes a place; whether it is there and then.
+        fn is_now(&self, name: &str) -> bool {
+            self.place == name && self.passed.fetch_add(1, Ordering::Relaxed) == self.times
+        }
+    }
+
+    /// Where this process is to die: `SIMLEDGER_TEST_KILL`.
+    fn death() -> Option<&'static Fate> {
+        static DEATH: OnceLock<Option<Fate>> = OnceLock::new();
+        DEATH.get_or_init(|| Fate::of("SIMLEDGER_TEST_KILL")).as_ref()
+    }
+
+    /// Where this process is to be stopped, until somebody lets it go on: `SIMLEDGER_TEST_STOP`.
+    fn stop() -> Option<&'static Fate> {
+        static STOP: OnceLock<Option<Fate>> = OnceLock::new();
+        STOP.get_or_init(|| Fate::of("SIMLEDGER_TEST_STOP")).as_ref()
+    }
+
+    /// How often the place was passed where this process is to die.
+    pub fn passed() -> u64 {
+        death().map_or(0, |death| death.passed.load(Ordering::Relaxed))
+    }
+
+    /// Whether this process is to die now, in the middle of what is done at this place.
+    pub(crate) fn is_due(name: &str) -> bool {
+        death().is_some_and(|death| death.is_now(name))
     }
 
     pub(crate) fn point(name: &str) {
-        if let Some((place, left)) = death()
-            && place == name
-            && left.fetch_sub(1, Ordering::Relaxed) == 0
-        {
+        if is_due(name) {
             crate::sys::kill_this_process();
+        }
+        if stop().is_some_and(|stop| stop.is_now(name)) {
+            crate::sys::stop_this_process();
         }
         let hit = {
             let mut armed = ARMED.lock().unwrap_or_else(PoisonError::into_inner);

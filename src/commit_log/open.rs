@@ -195,7 +195,10 @@ impl CommitLog {
         last_id: i64,
         stored: &Identity,
     ) {
-        let set = |at, value: u64| self.word(at).store(value, Ordering::Relaxed);
+        let set = |at, value: u64| {
+            hooks::point("log.settle");
+            self.word(at).store(value, Ordering::Relaxed);
+        };
         set(AT_RECLAIMED, reclaimed);
         set(AT_DRAINED, drained);
         set(AT_PUBLISHED, published);
@@ -215,6 +218,7 @@ impl CommitLog {
 
 fn write_fixed(map: &Mapping, fixed: &[u64; FIXED_WORDS]) {
     map.write(AT_FIXED, fixed);
+    hooks::point("log.settle");
     let crc = crc32c::crc32c(sys::bytes(fixed));
     map.write(AT_VERSION, &[u64::from(VERSION) | u64::from(crc) << 32]);
 }

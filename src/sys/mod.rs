@@ -45,3 +45,10 @@ pub(crate) fn kill_this_process() -> ! {
     unsafe { libc::kill(libc::getpid(), libc::SIGKILL) };
     std::process::abort()
 }
+
+/// Stops this process as `kill -STOP` does, until it is told to go on.
+#[cfg(feature = "test-hooks")]
+pub(crate) fn stop_this_process() {
+    // SAFETY: a signal to this process.
+    unsafe { libc::kill(libc::getpid(), libc::SIGSTOP) };
+}

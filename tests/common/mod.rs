@@ -8,6 +8,7 @@ pub mod jury;
 use std::io::{BufRead, BufReader, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -172,6 +173,17 @@ impl Process {
     /// Waits for its end; how it came.
     pub fn outcome(&mut self) -> std::process::ExitStatus {
         self.child.wait().expect("the process can be waited for")
+    }
+
+    /// Waits for its end, which must be one by SIGKILL: it did not fail.
+    pub fn end_by_a_kill(&mut self) {
+        let status = self.child.wait().expect("the process can be waited for");
+        assert_eq!(status.signal(), Some(libc::SIGKILL), "it ended by itself: {status}");
+    }
+
+    /// Its number.
+    pub fn id(&self) -> i32 {
+        self.child.id() as i32
     }
 
     /// Waits for its end; whether it was a good one.

@@ -11,6 +11,8 @@
 //! It also notes what fails, since SQLite does not say which file that was ([`Said`]).
 
 mod calls;
+#[cfg(feature = "test-hooks")]
+mod dying;
 mod kinds;
 mod locks;
 mod said;
@@ -83,6 +85,15 @@ pub(super) unsafe fn install() {
     for (name, call) in calls.map(|(name, call)| (name, Some(call))).into_iter().chain([(c"fcntl", fcntl)]) {
         // SAFETY: the VFS, a name that it knows, and a function of that system call's type.
         unsafe { set(vfs, name.as_ptr(), call) };
+    }
+    #[cfg(feature = "test-hooks")]
+    for (name, call) in [
+        (c"pwrite", call!(dying::pwrite as unsafe extern "C" fn(_, _, _, _) -> _)),
+        (c"ftruncate", call!(dying::ftruncate as extern "C" fn(_, _) -> _)),
+        (c"unlink", call!(dying::unlink as unsafe extern "C" fn(_) -> _)),
+    ] {
+        // SAFETY: as above.
+        unsafe { set(vfs, name.as_ptr(), Some(call)) };
     }
 }
 

@@ -1,0 +1,44 @@
+//! The system calls by which SQLite changes files, as places where a process can die: before any of them
+//! (`file.change`), and in the middle of a write, half of which is done (`file.tear`).
+
+use std::ffi::{c_char, c_int, c_void};
+
+use crate::hooks;
+use crate::sys;
+
+/// pwrite(2).
+///
+/// # Safety
+/// That of pwrite.
+pub(super) unsafe extern "C" fn pwrite(
+    descriptor: c_int,
+    bytes: *const c_void,
+    len: usize,
+    at: libc::off_t,
+) -> isize {
+    hooks::point("file.change");
+    if hooks::is_due("file.tear") {
+        // SAFETY: as the caller promises, and of less.
+        unsafe { libc::pwrite(descriptor, bytes, len / 2, at) };
+        sys::kill_this_process();
+    }
+    // SAFETY: as the caller promises.
+    unsafe { libc::pwrite(descriptor, bytes, len, at) }
+}
+
+/// ftruncate(2).
+pub(super) extern "C" fn ftruncate(descriptor: c_int, len: libc::off_t) -> c_int {
+    hooks::point("file.change");
+    // SAFETY: touches no memory.
+    unsafe { libc::ftruncate(descriptor, len) }
+}
+
+/// unlink(2).
+///
+/// # Safety
+/// `path` must be a C string.
+pub(super) unsafe extern "C" fn unlink(path: *const c_char) -> c_int {
+    hooks::point("file.change");
+    // SAFETY: as the caller promises.
+    unsafe { libc::unlink(path) }
+}

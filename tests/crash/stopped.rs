@@ -1,0 +1,66 @@
+//! Processes that are stopped (SIGSTOP) in their turn, and go on or die then: the others are told BUSY when
+//! their time is up, and nothing is lost.
+
+use crate::agent::KEYS;
+use crate::common::batches::Batch;
+use crate::common::{Place, Process, Random};
+use crate::known::Known;
+use crate::{by_log, rounds};
+use simledger::Status;
+
+/// Waits until the process is stopped.
+fn wait_for_stop(process: &Process) {
+    let mut status = 0;
+    // SAFETY: a child of this process, and a place for its status.
+    let found = unsafe { libc::waitpid(process.id(), &raw mut status, libc::WUNTRACED) };
+    assert!(found == process.id() && libc::WIFSTOPPED(status), "it is stopped: {status:x}");
+}
+
+#[test]
+fn who_is_stopped_in_his_turn_holds_the_others_up_and_loses_nothing() {
+    let mut random = Random::new();
+    let points = if by_log() {
+        &["log.locked", "log.put", "log.publish", "log.publishing", "log.published"][..]
+    } else {
+        &["writer.insert", "writer.commit"]
+    };
+    for point in points {
+        for round in 0..2 * rounds() {
+            let place = Place::new();
+            let mut known = Known::default();
+            let mut keys = KEYS.to_vec();
+            keys.push(("timeout", "0.05"));
+            let ledger = place.open(&keys);
+            let (path, stop) = (place.file("ledger.db"), format!("{point}:{}", random.below(30)));
+            let parameters = [("LEDGER", &*path), ("NAME", "s"), ("ROLE", "worker"), ("STOP", &stop)];
+            let mut process = Process::start("agent::works_until_it_is_killed", &parameters);
+            wait_for_stop(&process);
+            let mine = Batch { writer: "mine".to_string(), k: 0, count: 1 };
+            let error = ledger.append_json(&mine.entry(0)).unwrap_err();
+            assert_eq!(error.status(), Status::Busy, "{point}");
+            // Who reads is held up by nobody.
+            ledger.read_all().unwrap();
+            let dies = round % 2 == 1;
+            if !dies {
+                // SAFETY: a signal to a child of this process.
+                unsafe { libc::kill(process.id(), libc::SIGCONT) };
+                for _ in 0..20 {
+                    known.note(&process.line.hear().expect("it goes on"));
+                }
+            }
+            process.kill();
+            while let Some(said) = process.line.hear() {
+                known.note(&said);
+            }
+            process.end_by_a_kill();
+            ledger.set_option("timeout", "50").unwrap();
+            known.appended(mine.append(&ledger), mine);
+            known.check(&place, &ledger, &mut random);
+            ledger.close().unwrap();
+        }
+    }
+    println!(
+        "crash: {} rounds, 0 died there, 0 entries: stopped in their turns",
+        points.len() as u64 * 2 * rounds()
+    );
+}
