@@ -7,7 +7,7 @@
 //! |---|---|
 //! | 0..8 | `SIMLLOG` and a NUL; written last when a log is made |
 //! | 8..12 | version of this layout, 1 |
-//! | 12..16 | CRC32C of bytes 16 to 64 |
+//! | 12..16 | CRC32C of bytes 16 to 64; while bytes 48 to 64 are being changed, with zeroes in their place |
 //! | 16..32 | the ledger's identity, as the ledger file has it |
 //! | 32..40 | bytes of the ring, which begins at byte 4096 |
 //! | 40..48 | the ledger's last id when the log was made |
@@ -57,6 +57,8 @@ pub(super) const AT_VERSION: usize = 8;
 /// The part of the header that stays as it is.
 pub(super) const AT_FIXED: usize = 16;
 pub(super) const FIXED_WORDS: usize = 6;
+/// The first of its words that say which start of the machine it is.
+pub(super) const BOOT: usize = 4;
 pub(super) const AT_LOCK: usize = 64;
 pub(super) const AT_INCARNATIONS: usize = 68;
 pub(super) const AT_FOLDS: usize = 72;

@@ -186,22 +186,18 @@ impl CommitLog {
         }
     }
 
-    /// Puts down that this is the log's present, with all that was lost of it.
-    pub(super) fn settle(
-        &self,
-        reclaimed: u64,
-        drained: u64,
-        published: u64,
-        last_id: i64,
-        stored: &Identity,
-    ) {
+    /// Puts down that this is the log's present, with all that was lost of it. Whoever dies in here leaves
+    /// positions that are in order, and from which the same is found again.
+    pub(super) fn settle(&self, begin: u64, end: u64, last_id: i64, stored: &Identity) {
         let set = |at, value: u64| {
             hooks::point("log.settle");
             self.word(at).store(value, Ordering::Relaxed);
         };
-        set(AT_RECLAIMED, reclaimed);
-        set(AT_DRAINED, drained);
-        set(AT_PUBLISHED, published);
+        // At each step reclaimed <= drained <= published.
+        set(AT_PUBLISHED, end.max(self.published()));
+        set(AT_DRAINED, begin);
+        set(AT_RECLAIMED, begin);
+        set(AT_PUBLISHED, end);
         set(AT_LAST_ID, last_id.cast_unsigned());
         set(AT_STORED_ID, stored.stored_id.cast_unsigned());
         set(AT_REMOVED_ID, stored.removed_id.cast_unsigned());
@@ -209,18 +205,41 @@ impl CommitLog {
         // Whoever had it or waited for it is no more.
         self.map.half(AT_LOCK).store(0, Ordering::Relaxed);
         self.map.half(AT_DRAINER).store(0, Ordering::Relaxed);
+        self.set_boot();
+    }
+
+    /// Puts down which start of the machine this is. The header is valid all the time.
+    fn set_boot(&self) {
         let mut fixed = [0; FIXED_WORDS];
         self.map.read(AT_FIXED, &mut fixed);
-        fixed[4..].copy_from_slice(&sys::boot_id());
-        write_fixed(&self.map, &fixed);
+        let boot = sys::boot_id();
+        if fixed[BOOT..] == boot {
+            return;
+        }
+        write_checksum(&self.map, &without_boot(&fixed));
+        for (index, word) in boot.iter().enumerate() {
+            hooks::point("log.settle");
+            self.map.write(AT_FIXED + 8 * (BOOT + index), &[*word]);
+        }
+        hooks::point("log.settle");
+        fixed[BOOT..].copy_from_slice(&boot);
+        write_checksum(&self.map, &fixed);
     }
 }
 
-fn write_fixed(map: &Mapping, fixed: &[u64; FIXED_WORDS]) {
-    map.write(AT_FIXED, fixed);
-    hooks::point("log.settle");
-    let crc = crc32c::crc32c(sys::bytes(fixed));
-    map.write(AT_VERSION, &[u64::from(VERSION) | u64::from(crc) << 32]);
+fn checksum(fixed: &[u64; FIXED_WORDS]) -> u32 {
+    crc32c::crc32c(sys::bytes(fixed))
+}
+
+/// As it is while another start of the machine is put down.
+fn without_boot(fixed: &[u64; FIXED_WORDS]) -> [u64; FIXED_WORDS] {
+    let mut without = *fixed;
+    without[BOOT..].fill(0);
+    without
+}
+
+fn write_checksum(map: &Mapping, fixed: &[u64; FIXED_WORDS]) {
+    map.write(AT_VERSION, &[u64::from(VERSION) | u64::from(checksum(fixed)) << 32]);
 }
 
 /// Whether a log was begun and never finished: nothing was ever appended to it. What is not that, and no log
@@ -268,8 +287,9 @@ fn map(file: File, path: &Path, writable: bool) -> Result<Mapping> {
     }
     let mut fixed = [0; FIXED_WORDS];
     map.read(AT_FIXED, &mut fixed);
+    let is_valid = [checksum(&fixed), checksum(&without_boot(&fixed))].contains(&crc);
     let is_whole = fixed[2] == (size - HEADER) as u64 && (RING_MIN..=RING_MAX).contains(&fixed[2]);
-    if number != VERSION || crc32c::crc32c(sys::bytes(&fixed)) != crc || !is_whole {
+    if number != VERSION || !is_valid || !is_whole {
         return Err(header_damaged(path));
     }
     Ok(map)
@@ -290,8 +310,9 @@ fn make(file: &File, path: &Path, identity: &Identity, ring_bytes: u64) -> Resul
     fixed[..2].copy_from_slice(&identity.ledger);
     fixed[2] = ring;
     fixed[3] = identity.stored_id.cast_unsigned();
-    fixed[4..].copy_from_slice(&sys::boot_id());
-    write_fixed(&map, &fixed);
+    fixed[BOOT..].copy_from_slice(&sys::boot_id());
+    map.write(AT_FIXED, &fixed);
+    write_checksum(&map, &fixed);
     // Not where an earlier log of the ledger was: positions label what caches keep.
     let seconds = u64::try_from(sys::clock::coarse_seconds()).unwrap_or(0);
     let begin = ((seconds % (1 << 34)) << 20) / ring * ring;

@@ -36,7 +36,7 @@ impl CommitLog {
         match walk.pending {
             Some((at, id)) if id - 1 == stored_id => {
                 // Nobody needs what the file has.
-                self.settle(at, at, walk.end, walk.last_id, identity);
+                self.settle(at, walk.end, walk.last_id, identity);
             }
             pending => {
                 if pending.is_some() {
@@ -46,7 +46,7 @@ impl CommitLog {
                     );
                 }
                 let end = walk.end.max(published);
-                self.settle(end, end, end, stored_id, identity);
+                self.settle(end, end, stored_id, identity);
             }
         }
         Ok(())
@@ -137,7 +137,7 @@ impl CommitLog {
     pub(super) fn went_down(&self) -> bool {
         let mut fixed = [0; FIXED_WORDS];
         self.map.read(AT_FIXED, &mut fixed);
-        let (then, now) = (&fixed[4..], sys::boot_id());
+        let (then, now) = (&fixed[BOOT..], sys::boot_id());
         then != [0; 2] && now != [0; 2] && then != now
     }
 

@@ -46,9 +46,10 @@ pub(crate) fn kill_this_process() -> ! {
     std::process::abort()
 }
 
-/// Stops this process as `kill -STOP` does, until it is told to go on.
+/// Stops this process as `kill -STOP` does, until it is told to go on; this thread does not get any further
+/// before.
 #[cfg(feature = "test-hooks")]
 pub(crate) fn stop_this_process() {
-    // SAFETY: a signal to this process.
-    unsafe { libc::kill(libc::getpid(), libc::SIGSTOP) };
+    // SAFETY: a signal to this thread, which stops them all.
+    unsafe { libc::raise(libc::SIGSTOP) };
 }

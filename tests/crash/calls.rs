@@ -27,7 +27,7 @@ fn entries(from: i64, to: i64) -> String {
     (from..to).map(entry).collect::<Vec<_>>().join("\n")
 }
 
-const WORKS: [&str; 15] = [
+const WORKS: [&str; 16] = [
     "create",
     "upgrade",
     "append",
@@ -43,6 +43,7 @@ const WORKS: [&str; 15] = [
     "change unique back",
     "change journal",
     "recover",
+    "recover after the machine went down",
 ];
 
 /// A ledger that is worked on.
@@ -64,10 +65,17 @@ fn prepared(work: &str) -> Place {
         ledger.cleanup_before_id(ENTRIES / 2).unwrap();
     }
     ledger.close().unwrap();
-    if work == "recover" {
+    if work.starts_with("recover") {
         let death = if by_log() { "append.told:150" } else { "writer.commit:150" };
         let parameters = [("LEDGER", &*path), ("WORK", "append one by one"), ("KILL", death)];
         Process::start("calls::does_a_single_work", &parameters).end_by_a_kill();
+    }
+    if work == "recover after the machine went down" && by_log() {
+        let mut log = fs::read(place.path("ledger.db-log")).unwrap();
+        log[48..64].fill(0x5a);
+        let crc = crc32c::crc32c(&log[16..64]);
+        log[12..16].copy_from_slice(&crc.to_le_bytes());
+        fs::write(place.path("ledger.db-log"), log).unwrap();
     }
     place
 }
@@ -199,7 +207,8 @@ fn a_death_at_any_call_that_changes_a_file_leaves_a_ledger_that_is_whole() {
             content(&copy.open(&[]))
         };
         let before = if work == "create" { Vec::new() } else { before };
-        for place in ["file.change", "file.tear"] {
+        let settles = (work.starts_with("recover") && by_log()).then_some("log.settle");
+        for place in ["file.change", "file.tear"].into_iter().chain(settles) {
             // As a measure, one that lives.
             let (copy, passed) = die(work, &prepared, place, u64::MAX);
             let calls = passed.expect("it lives");
