@@ -83,11 +83,12 @@ fn prepared(work: &str) -> Place {
 fn perform(work: &str, path: &str) -> simledger::Result<()> {
     let open =
         |key: &str, value: &str| Ledger::open(&config(path, &[("log_bytes", LOG_BYTES), (key, value)]));
-    let journal = if work == "change journal" { "DELETE" } else { "WAL" };
+    let journal = if work.contains("journal") { "DELETE" } else { "WAL" };
     let ledger = open("journal_mode", journal)?;
     match work {
         "append one by one" => (ENTRIES..).try_for_each(|i| ledger.append_json(&entry(i)).map(drop))?,
         "append" => ledger.append_many_json(&entries(ENTRIES, 3 * ENTRIES)).map(drop)?,
+        "change in a journal" => ledger.cleanup_before_id(ENTRIES).map(drop)?,
         "cleanup by id" => ledger.cleanup_before_id(ENTRIES / 2).map(drop)?,
         "cleanup by timestamp" => ledger.cleanup_before_timestamp((ENTRIES / 2) as f64).map(drop)?,
         "vacuum" => ledger.vacuum(Vacuum::Full).map(drop)?,
@@ -232,4 +233,25 @@ fn a_death_at_any_call_that_changes_a_file_leaves_a_ledger_that_is_whole() {
             assert!(died * 2 >= times.len(), "{work} did not come to {place}");
         }
     }
+}
+
+#[test]
+fn who_may_only_read_is_told_that_a_dead_process_left_a_change_unfinished() {
+    let keys = [("commit", "sqlite"), ("journal_mode", "DELETE")];
+    let place = Place::new();
+    let ledger = place.open(&keys);
+    ledger.append_many_json(&entries(0, ENTRIES)).unwrap();
+    ledger.close().unwrap();
+    let reader = place.open(&[("read_only", "true")]);
+    let path = place.file("ledger.db");
+    let parameters = [("LEDGER", &*path), ("WORK", "change in a journal"), ("KILL", "file.change:20")];
+    Process::start("calls::does_a_single_work", &parameters).end_by_a_kill();
+    let is_told = |error: simledger::Error| {
+        assert_eq!((error.status(), error.field()), (Status::ReadOnly, "read_only"));
+        assert!(error.message().contains("open the ledger once for writing"), "{error}");
+    };
+    is_told(reader.count().unwrap_err());
+    is_told(place.try_open(&[("read_only", "true")]).map(drop).unwrap_err());
+    place.open(&keys).close().unwrap();
+    assert_eq!(reader.count().unwrap(), ENTRIES);
 }

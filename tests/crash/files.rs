@@ -68,8 +68,8 @@ fn ledgers_in(folder: &Path) -> Vec<String> {
 fn a_kill_while_ledgers_are_created_and_closed_leaves_ledgers_that_open() {
     let mut random = Random::new();
     let (mut round, mut unmade, mut unclosed, mut made) = (0, 0, 0, 0);
-    while round < 6 * rounds() || unmade == 0 || unclosed == 0 {
-        assert!(round < 6 * rounds() + 30, "{unmade} were being made, {unclosed} were not closed");
+    while round < 3 * rounds() || unmade == 0 || unclosed == 0 {
+        assert!(round < 3 * rounds() + 30, "{unmade} were being made, {unclosed} were not closed");
         round += 1;
         let place = Place::new();
         let folder = place.path(".");
@@ -141,8 +141,8 @@ fn a_kill_while_a_file_of_the_seed_is_upgraded_leaves_its_rows() {
     let rows = seed_rows(&master.file("master"));
     assert_eq!(rows.len(), ROWS);
     let (mut round, mut upgraded, mut plain) = (0, 0, 0);
-    while round < 2 * rounds() || upgraded == 0 || plain == 0 {
-        assert!(round < 2 * rounds() + 30, "{upgraded} files were upgraded, {plain} were not");
+    while round < rounds() || upgraded == 0 || plain == 0 {
+        assert!(round < rounds() + 30, "{upgraded} files were upgraded, {plain} were not");
         round += 1;
         let place = Place::new();
         for number in 0..FILES {

@@ -19,11 +19,15 @@ pub struct Round<'a> {
     pub death: Option<(&'a str, u64)>,
     /// Who else appends.
     pub others: usize,
-    /// Whether somebody waits for entries.
-    pub waiter: bool,
+    /// Whether they begin when it has begun.
+    pub before_others: bool,
+    /// Who waits for entries: a `waiter`, which nothing wakes but a notification, or a `reader`, which may
+    /// only read the ledger.
+    pub watcher: Option<&'a str>,
     /// Where processes die one after another that open the ledger next, and find what the one before left.
     pub heirs: &'a [(&'a str, u64)],
     pub synchronous: &'a str,
+    pub journal: &'a str,
 }
 
 /// Acknowledged to another process after the death, until it is seen to go on.
@@ -33,13 +37,18 @@ impl Round<'_> {
     /// Whether it died where it was to.
     pub fn run(&self, random: &mut Random, known: &Mutex<Known>) -> bool {
         let note = |said: &str| known.lock().unwrap().note(said);
+        let start_victim = || self.start(self.role, &format!("{}v", self.name), self.death, &[]);
+        let first = self.before_others.then(start_victim);
         let mut others: Vec<Process> = (0..self.others)
             .map(|i| self.start("worker", &format!("{}o{i}", self.name), None, &[]))
             .collect();
-        let waiter = self
-            .waiter
-            .then(|| self.start("waiter", &format!("{}w", self.name), None, &[("LOOKS", "never")]));
-        let mut victim = self.start(self.role, &format!("{}v", self.name), self.death, &[]);
+        let watcher = self.watcher.map(|role| {
+            let looks = (role == "waiter").then_some(("LOOKS", "never"));
+            let mut watcher = self.start(role, &format!("{}w", self.name), None, looks.as_slice());
+            assert_eq!(watcher.line.hear().as_deref(), Some("ready"));
+            watcher
+        });
+        let mut victim = first.unwrap_or_else(start_victim);
         let is_dead = AtomicBool::new(false);
         let waited_for = AtomicU64::new(others.len() as u64);
         let died_there = thread::scope(|scope| {
@@ -61,15 +70,15 @@ impl Round<'_> {
                     assert!(done, "it ended by itself");
                 });
             }
-            let died_there = self.outlive(&mut victim, self.death.is_some(), random, known);
+            let died_there = self.outlive(&mut victim, self.role, self.death.is_some(), random, known);
             is_dead.store(true, Ordering::Release);
             died_there
         });
         for (i, heir) in self.heirs.iter().enumerate() {
             let mut heir = self.start("opener", &format!("{}h{i}", self.name), Some(*heir), &[]);
-            self.outlive(&mut heir, true, random, known);
+            self.outlive(&mut heir, "opener", true, random, known);
         }
-        self.check(waiter, random, &mut known.lock().unwrap());
+        self.check(watcher, random, &mut known.lock().unwrap());
         died_there
     }
 
@@ -78,6 +87,7 @@ impl Round<'_> {
         let kill = death.map(|(point, times)| format!("{point}:{times}"));
         let mut parameters =
             vec![("LEDGER", &*path), ("NAME", name), ("ROLE", role), ("SYNCHRONOUS", self.synchronous)];
+        parameters.push(("JOURNAL", self.journal));
         parameters.extend(kill.as_deref().map(|kill| ("KILL", kill)));
         parameters.extend((self.role == "keeper").then_some(("CLEANED", "")));
         parameters.extend(more);
@@ -89,11 +99,16 @@ impl Round<'_> {
     fn outlive(
         &self,
         process: &mut Process,
+        role: &str,
         by_itself: bool,
         random: &mut Random,
         known: &Mutex<Known>,
     ) -> bool {
-        let most = if by_itself { 400 + random.below(4000) } else { 20 + random.below(300) };
+        let most = match (by_itself, role) {
+            (true, "opener") => 60 + random.below(100),
+            (true, _) => 400 + random.below(1000),
+            (false, _) => 20 + random.below(300),
+        };
         let (mut count, mut killed) = (0, false);
         while let Some(said) = process.line.hear() {
             known.lock().unwrap().note(&said);
@@ -109,25 +124,25 @@ impl Round<'_> {
         !killed
     }
 
-    fn check(&self, waiter: Option<Process>, random: &mut Random, known: &mut Known) {
+    fn check(&self, watcher: Option<Process>, random: &mut Random, known: &mut Known) {
         let mut keys = KEYS.to_vec();
-        keys.push(("synchronous_mode", self.synchronous));
+        keys.extend([("synchronous_mode", self.synchronous), ("journal_mode", self.journal)]);
         let ledger = self.place.try_open(&keys).unwrap();
         known.check(self.place, &ledger, random);
         // Who waited all the time is woken by what is appended now, and has passed nothing over.
-        if let Some(mut waiter) = waiter {
+        if let Some(mut watcher) = watcher {
             let mut seen = 0;
             for _ in 0..3 {
                 while seen < known.last_id() {
-                    let said = waiter.line.hear().expect("whoever waits is woken, and finds all in order");
+                    let said = watcher.line.hear().expect("whoever waits is woken, and finds all in order");
                     let position = said.strip_prefix("seen ").unwrap().parse().unwrap();
                     assert!(position > seen, "it goes on");
                     seen = position;
                 }
                 known.append_one(&ledger);
             }
-            waiter.kill();
-            waiter.end_by_a_kill();
+            watcher.kill();
+            watcher.end_by_a_kill();
         }
         ledger.close().unwrap();
     }

@@ -4,11 +4,11 @@ use std::sync::Mutex;
 
 use crate::agent::LOG_BYTES;
 use crate::common::batches::{Batch, check_whole};
-use crate::common::{Place, Process, Random};
+use crate::common::{Place, Process, Random, SEED};
 use crate::known::Known;
 use crate::round::Round;
 use crate::{by_log, rounds};
-use simledger::NO_LIMIT;
+use simledger::{Ledger, NO_LIMIT};
 
 /// Where a process may die, and how often it passes there before that, at most.
 type Point = Option<(&'static str, u64)>;
@@ -20,20 +20,37 @@ const fn at(name: &'static str, times: u64) -> Point {
     Some((name, times))
 }
 
+const JOURNALS: [&str; 3] = ["DELETE", "TRUNCATE", "PERSIST"];
+
+fn pick<'a>(random: &mut Random, of: &[&'a str]) -> &'a str {
+    of[random.below(of.len() as u64) as usize]
+}
+
+fn open(place: &Place, journal: &str) -> Ledger {
+    place.open(&[("log_bytes", LOG_BYTES), ("journal_mode", journal)])
+}
+
 /// Rounds at each of these points; some go on in one file. In half of them the process must die where it was
 /// to.
 fn die_at(role: &str, points: &[Point], others: usize, heirs: &[(&str, u64)]) {
     let mut random = Random::new();
     for point in points {
         let (mut there, mut round) = (0, 0);
-        let (mut place, mut entries) = (Place::new(), 0);
+        let (mut place, mut journal, mut entries) = (Place::new(), "WAL", 0);
         let known = Mutex::new(Known::default());
         // With others about it may not be the one that comes there: then there are some more.
         while round < rounds() || (point.is_some() && there * 2 < rounds()) {
             assert!(round < rounds() + 20, "{role} did not come to {point:?}");
-            if round % 5 == 0 {
+            if round % 5 == 0 || role == "creator" {
                 place = Place::new();
-                place.open(&[("log_bytes", LOG_BYTES)]).close().unwrap();
+                // With a rollback journal all is slower, and there is no more to be seen of the commit log.
+                journal = if by_log() || random.below(2) == 0 { "WAL" } else { pick(&mut random, &JOURNALS) };
+                match (role, random.below(2)) {
+                    // It makes the ledger, or makes one of a file of the Python module.
+                    ("creator", 0) => {}
+                    ("creator", _) => place.sqlite().execute_batch(SEED).unwrap(),
+                    _ => open(&place, journal).close().unwrap(),
+                }
                 entries += std::mem::take(&mut *known.lock().unwrap()).len();
             }
             let death = point.map(|(name, most)| (name, random.below(most + 1)));
@@ -41,19 +58,23 @@ fn die_at(role: &str, points: &[Point], others: usize, heirs: &[(&str, u64)]) {
             let what = Round {
                 place: &place,
                 name: round.to_string(),
-                role,
+                role: if role == "creator" { "opener" } else { role },
                 death,
                 others,
-                waiter: role != "changer" && heirs.is_empty() && random.below(2) == 0,
+                before_others: role == "creator",
+                watcher: (!["changer", "creator"].contains(&role) && heirs.is_empty())
+                    .then(|| pick(&mut random, &["", "waiter", "reader"]))
+                    .filter(|role| !role.is_empty()),
                 heirs: &heirs,
-                synchronous: ["NORMAL", "FULL"][random.below(2) as usize],
+                synchronous: pick(&mut random, &["NORMAL", "FULL"]),
+                journal,
             };
             there += u64::from(what.run(&mut random, &known));
             round += 1;
         }
         entries += known.lock().unwrap().len();
         println!(
-            "crash: {round} rounds, {there} died there, {entries} entries: {role} at {point:?}, {others} others"
+            "crash: {round} rounds, {there} died there, {entries} entries: {role} at {point:?}, {others} others, {journal}"
         );
     }
 }
@@ -102,6 +123,13 @@ fn who_opens_or_closes_dies_at_each_step() {
 }
 
 #[test]
+fn who_makes_a_ledger_beside_others_dies_at_each_step() {
+    let points = [ANY, at("schema.commit", 0), at("file.change", 40), at("file.tear", 40)];
+    die_at("creator", &points, 0, &[]);
+    die_at("creator", &points, 2, &[]);
+}
+
+#[test]
 fn who_puts_in_order_what_a_dead_process_left_dies_too() {
     let logged: [&[(&str, u64)]; 4] = [
         &[("log.recover", 0), ("log.recover", 0)],
@@ -110,12 +138,14 @@ fn who_puts_in_order_what_a_dead_process_left_dies_too() {
         &[("file.change", 30), ("log.settle", 6), ("fold.insert", 60)],
     ];
     let both: [&[(&str, u64)]; 1] = [&[("file.change", 10), ("file.tear", 10), ("file.change", 20)]];
+    let from_file = [ANY, at("file.tear", 600), at("writer.commit", 4)];
     let from_log =
         [at("fold.committed", 4), at("log.fold", 4), at("log.publishing", 60), at("append.elsewhere", 2)];
+    let mut random = Random::new();
     for heirs in both.iter().chain(if by_log() { &logged[..] } else { &[] }) {
-        die_at("worker", &[ANY, at("file.tear", 600)], 0, heirs);
+        die_at("worker", &[from_file[random.below(3) as usize]], 0, heirs);
         if by_log() {
-            die_at("worker", &from_log, 0, heirs);
+            die_at("worker", &[from_log[random.below(4) as usize]], 0, heirs);
         }
     }
 }

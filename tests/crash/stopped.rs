@@ -64,3 +64,41 @@ fn who_is_stopped_in_his_turn_holds_the_others_up_and_loses_nothing() {
         points.len() as u64 * 2 * rounds()
     );
 }
+
+#[test]
+fn who_is_stopped_while_he_folds_holds_nobody_up_who_appends() {
+    if !by_log() {
+        return;
+    }
+    let mut random = Random::new();
+    for round in 0..2 * rounds() {
+        let place = Place::new();
+        let mut known = Known::default();
+        let mut keys = KEYS.to_vec();
+        keys.push(("timeout", "0.05"));
+        let ledger = place.open(&keys);
+        let (path, stop) = (place.file("ledger.db"), format!("fold.commit:{}", random.below(3)));
+        let parameters = [("LEDGER", &*path), ("NAME", "s"), ("ROLE", "worker"), ("STOP", &stop)];
+        let mut process = Process::start("agent::works_until_it_is_killed", &parameters);
+        wait_for_stop(&process);
+        // Whoever has his turn is not the one who folds: then a take-over of the turn is waited for.
+        if let Ok(id) = ledger.append_json(&Batch { writer: "mine".to_string(), k: 0, count: 1 }.entry(0)) {
+            assert!(ledger.get_by_id(id).unwrap().is_some());
+            assert_eq!(ledger.flush().unwrap_err().status(), Status::Busy);
+        }
+        if round % 2 == 0 {
+            // SAFETY: a signal to a child of this process.
+            unsafe { libc::kill(process.id(), libc::SIGCONT) };
+            known.note(&process.line.hear().expect("it goes on"));
+        }
+        process.kill();
+        while let Some(said) = process.line.hear() {
+            known.note(&said);
+        }
+        process.end_by_a_kill();
+        ledger.set_option("timeout", "50").unwrap();
+        known.check(&place, &ledger, &mut random);
+        ledger.close().unwrap();
+    }
+    println!("crash: {} rounds, 0 died there, 0 entries: stopped while they folded", 2 * rounds());
+}

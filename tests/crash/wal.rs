@@ -104,13 +104,13 @@ fn sees_a_commit_in_progress(wal: &Path, shm: &Path) -> bool {
 fn no_acknowledged_entry_is_lost_when_a_process_is_killed_in_a_commit() {
     /// Rounds that go on in the same file.
     const ROUNDS_A_FILE: u64 = 5;
-    const ACKNOWLEDGED_MIN: usize = 1000;
+    const ACKNOWLEDGED_MIN: usize = 300;
     let mut random = Random::new();
     let (mut round, mut hit, mut entries) = (0, 0, 0);
     let mut place = Place::new();
     let mut known = Known::default();
-    while round < 6 * rounds() || hit * 3 < round {
-        assert!(round < 6 * rounds() + 30, "only {hit} rounds hit a commit in progress");
+    while round < 3 * rounds() || hit * 3 < round {
+        assert!(round < 3 * rounds() + 30, "only {hit} rounds hit a commit in progress");
         if round % ROUNDS_A_FILE == 0 {
             place = Place::new();
             entries += std::mem::take(&mut known).len();
@@ -123,7 +123,7 @@ fn no_acknowledged_entry_is_lost_when_a_process_is_killed_in_a_commit() {
         let parameters =
             [("LEDGER", &*path), ("ROUND", &name), ("THREADS", "3"), ("SYNCHRONOUS", synchronous)];
         let mut process = Process::start("wal::appends_until_it_is_killed", &parameters);
-        let target = known.len() + ACKNOWLEDGED_MIN + random.below(2000) as usize;
+        let target = known.len() + ACKNOWLEDGED_MIN + random.below(600) as usize;
         let mut is_killed = false;
         // What it said before it was killed is heard to the end.
         while let Some(said) = process.line.hear() {

@@ -541,6 +541,10 @@ const UNWRITABLE: &str =
 /// Why the first connection to a file could not be opened, as far as SQLite tells.
 fn unopened(error: rusqlite::Error, read_only: bool) -> Error {
     let error = schema::not_ours(error);
+    // It says what to do already.
+    if error.field() == "read_only" {
+        return error;
+    }
     let message = match (error.status(), read_only) {
         (Status::ReadOnly | Status::Io, true) => {
             "SQLite keeps two files beside a ledger in WAL mode (-wal and -shm), for readers as well: make its folder \
