@@ -238,20 +238,21 @@ fn a_death_at_any_call_that_changes_a_file_leaves_a_ledger_that_is_whole() {
 #[test]
 fn who_may_only_read_is_told_that_a_dead_process_left_a_change_unfinished() {
     let keys = [("commit", "sqlite"), ("journal_mode", "DELETE")];
-    let place = Place::new();
-    let ledger = place.open(&keys);
+    let prepared = Place::new();
+    let ledger = prepared.open(&keys);
     ledger.append_many_json(&entries(0, ENTRIES)).unwrap();
     ledger.close().unwrap();
-    let reader = place.open(&[("read_only", "true")]);
-    let path = place.file("ledger.db");
-    let parameters = [("LEDGER", &*path), ("WORK", "change in a journal"), ("KILL", "file.change:20")];
-    Process::start("calls::does_a_single_work", &parameters).end_by_a_kill();
-    let is_told = |error: simledger::Error| {
-        assert_eq!((error.status(), error.field()), (Status::ReadOnly, "read_only"));
-        assert!(error.message().contains("open the ledger once for writing"), "{error}");
-    };
-    is_told(reader.count().unwrap_err());
-    is_told(place.try_open(&[("read_only", "true")]).map(drop).unwrap_err());
-    place.open(&keys).close().unwrap();
-    assert_eq!(reader.count().unwrap(), ENTRIES);
+    let work = "change in a journal";
+    let calls = die(work, &prepared, "file.change", u64::MAX).1.expect("it lives");
+    // The last calls are those in the file itself; before them it is unchanged.
+    let mut refused =
+        (0..calls).rev().map(|times| die(work, &prepared, "file.change", times).0).filter_map(|left| {
+            let opened = left.try_open(&[("read_only", "true")]);
+            opened.err().map(|error| (left, error))
+        });
+    let (left, error) = refused.next().expect("some death leaves a change unfinished");
+    assert_eq!((error.status(), error.field()), (Status::ReadOnly, "read_only"));
+    assert!(error.message().contains("open the ledger once for writing"), "{error}");
+    left.open(&keys).close().unwrap();
+    assert_eq!(left.open(&[("read_only", "true")]).count().unwrap(), ENTRIES);
 }
