@@ -3,6 +3,7 @@
 
 use std::ffi::{c_char, c_int, c_void};
 
+use super::calls;
 use crate::hooks;
 use crate::sys;
 
@@ -12,18 +13,18 @@ use crate::sys;
 /// That of pwrite.
 pub(super) unsafe extern "C" fn pwrite(
     descriptor: c_int,
-    bytes: *const c_void,
-    len: usize,
-    at: libc::off_t,
+    from: *const c_void,
+    bytes: usize,
+    at: libc::off64_t,
 ) -> isize {
     hooks::point("file.change");
-    if hooks::is_due("file.tear") {
-        // SAFETY: as the caller promises, and of less.
-        unsafe { libc::pwrite(descriptor, bytes, len / 2, at) };
+    let is_torn = hooks::is_due("file.tear");
+    // SAFETY: as the caller promises, or of less.
+    let written = unsafe { calls::pwrite(descriptor, from, if is_torn { bytes / 2 } else { bytes }, at) };
+    if is_torn {
         sys::kill_this_process();
     }
-    // SAFETY: as the caller promises.
-    unsafe { libc::pwrite(descriptor, bytes, len, at) }
+    written
 }
 
 /// ftruncate(2).
