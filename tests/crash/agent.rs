@@ -1,5 +1,6 @@
 //! What a process does until it is killed, by its parameter `ROLE`.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -47,10 +48,17 @@ pub fn end_if_it_hangs() {
         std::process::exit(101);
     }));
     thread::spawn(|| {
-        thread::park_timeout(Duration::from_secs(100));
+        let mut before = u64::MAX;
+        while before != DONE.load(Ordering::Relaxed) {
+            before = DONE.load(Ordering::Relaxed);
+            thread::park_timeout(Duration::from_secs(100));
+        }
         panic!("it hangs");
     });
 }
+
+/// How often this process got on.
+static DONE: AtomicU64 = AtomicU64::new(0);
 
 impl Agent {
     fn open(&self) -> Ledger {
@@ -160,6 +168,7 @@ impl Agent {
             };
             self.check(&fresh, seen);
             seen = fresh.position();
+            DONE.fetch_add(1, Ordering::Relaxed);
             self.line.say(&format!("seen {seen}"));
         }
     }
@@ -197,6 +206,7 @@ impl Agent {
             _ => batch.append(ledger),
         };
         self.line.say(&format!("{first_id} {count} {k} {writer}"));
+        DONE.fetch_add(1, Ordering::Relaxed);
         match ledger.get_by_id(first_id).unwrap() {
             Some(there) => assert_eq!(Batch::of(there.as_ref()).0, batch),
             None => assert!(self.cleaned, "what was acknowledged is there"),
