@@ -181,11 +181,6 @@ impl Process {
         assert_eq!(status.signal(), Some(libc::SIGKILL), "it ended by itself: {status}");
     }
 
-    /// Its number.
-    pub fn id(&self) -> i32 {
-        self.child.id() as i32
-    }
-
     /// Waits for its end; whether it was a good one.
     pub fn end(&mut self) -> bool {
         self.child.wait().expect("the process can be waited for").success()

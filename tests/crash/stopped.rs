@@ -8,12 +8,16 @@ use crate::known::Known;
 use crate::{by_log, rounds};
 use simledger::Status;
 
+fn number_of(process: &Process) -> libc::pid_t {
+    process.id().try_into().expect("the number of a process")
+}
+
 /// Waits until the process is stopped.
 fn wait_for_stop(process: &Process) {
-    let mut status = 0;
+    let (number, mut status) = (number_of(process), 0);
     // SAFETY: a child of this process, and a place for its status.
-    let found = unsafe { libc::waitpid(process.id(), &raw mut status, libc::WUNTRACED) };
-    assert!(found == process.id() && libc::WIFSTOPPED(status), "it is stopped: {status:x}");
+    let found = unsafe { libc::waitpid(number, &raw mut status, libc::WUNTRACED) };
+    assert!(found == number && libc::WIFSTOPPED(status), "it is stopped: {status:x}");
 }
 
 #[test]
@@ -43,7 +47,7 @@ fn who_is_stopped_in_his_turn_holds_the_others_up_and_loses_nothing() {
             let dies = round % 2 == 1;
             if !dies {
                 // SAFETY: a signal to a child of this process.
-                unsafe { libc::kill(process.id(), libc::SIGCONT) };
+                unsafe { libc::kill(number_of(&process), libc::SIGCONT) };
                 for _ in 0..20 {
                     known.note(&process.line.hear().expect("it goes on"));
                 }
@@ -88,7 +92,7 @@ fn who_is_stopped_while_he_folds_holds_nobody_up_who_appends() {
         }
         if round % 2 == 0 {
             // SAFETY: a signal to a child of this process.
-            unsafe { libc::kill(process.id(), libc::SIGCONT) };
+            unsafe { libc::kill(number_of(&process), libc::SIGCONT) };
             known.note(&process.line.hear().expect("it goes on"));
         }
         process.kill();
