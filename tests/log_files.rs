@@ -351,3 +351,27 @@ fn a_record_that_no_append_can_have_made_is_damage() {
     let last = left.word(128) - len;
     assert_eq!(left.open_with(&with_record(&left, last, |record| record[46] = 1)), Err(Status::Corrupt));
 }
+
+/// An entry that was lost must not come back behind another one that has the id before it by then.
+#[test]
+fn what_stands_behind_a_record_that_was_lost_is_forgotten() {
+    let left = Left::new();
+    let (begin, end) = left.pending();
+    let record = (end - begin) / PENDING;
+    let mut bytes = as_of_another_start(&left.bytes);
+    // The first of them never came to the medium, or one in the middle.
+    for lost in [0, PENDING / 2] {
+        let place = Place::new();
+        fs::copy(left.place.path("ledger.db"), place.path("ledger.db")).unwrap();
+        let _ = fs::copy(left.place.path("ledger.db-wal"), place.path("ledger.db-wal"));
+        bytes[begin + lost * record..][..record].fill(0);
+        fs::write(place.path("ledger.db-log"), &bytes).unwrap();
+        bytes.copy_from_slice(&as_of_another_start(&left.bytes));
+        let ledger = place.open(&keys());
+        assert_eq!(ledger.last_id().unwrap(), (STORED + lost) as i64);
+        let log = fs::read(place.path("ledger.db-log")).unwrap();
+        let (kept, ring) = (begin..begin + lost * record, 4096..log.len());
+        let stays = ring.into_iter().filter(|at| !kept.contains(at) && log[*at] != 0).count();
+        assert_eq!(stays, 0, "bytes of records that nobody may find");
+    }
+}

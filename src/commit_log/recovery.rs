@@ -31,10 +31,13 @@ impl CommitLog {
     /// Puts the log in order for whoever opens it next. Nobody else has it open.
     pub(super) fn recover(&self, identity: &Identity) -> Result<()> {
         let (published, stored_id) = (self.published(), identity.stored_id);
-        let walk = self.examine(identity)?;
+        let (walk, went_down) = (self.examine(identity)?, self.went_down());
         hooks::point("log.recover");
         match walk.pending {
             Some((at, id)) if id - 1 == stored_id => {
+                if went_down {
+                    self.forget_but(at, walk.end);
+                }
                 // Nobody needs what the file has.
                 self.settle(at, walk.end, walk.last_id, identity);
             }
@@ -46,8 +49,14 @@ impl CommitLog {
                     );
                 }
                 let end = walk.end.max(published);
+                if went_down {
+                    self.forget_but(end, end);
+                }
                 self.settle(end, end, stored_id, identity);
             }
+        }
+        if went_down {
+            self.sync()?;
         }
         Ok(())
     }
@@ -105,6 +114,27 @@ impl CommitLog {
                 Err(Error::new(Status::Incompatible, message).with_field("path"))
             }
             _ => Ok(walk),
+        }
+    }
+
+    /// Fills the ring with zeroes but for what stands from here to there. Records that are lost, since one
+    /// before them is, must not be found after the next time that the machine goes down, behind others that
+    /// have their ids by then.
+    fn forget_but(&self, begin: u64, end: u64) {
+        /// Words that are looked at together: pages that hold nothing are not written to.
+        const STEP: u64 = 512;
+        let mut words = [0; STEP as usize];
+        // All of the ring behind `end`, from there round to `begin`.
+        let (mut at, all) = (end, begin + self.capacity);
+        while at < all {
+            let bytes = (STEP * 8).min(all - at).min(self.to_the_end(at));
+            let words = &mut words[..(bytes / 8) as usize];
+            self.map.read(self.place(at), words);
+            if words.iter().any(|word| *word != 0) {
+                words.fill(0);
+                self.map.write(self.place(at), words);
+            }
+            at += bytes;
         }
     }
 

@@ -168,6 +168,11 @@ impl LedgerStore {
             // Where nobody asked for so much, less will do.
             let least = if settings.asked("log_bytes") { ring_bytes } else { ring_bytes.min(RING_FEW) };
             let log = logged.open_log(least..=ring_bytes, is_durable, at_the_gate)?;
+            if is_durable {
+                // What others folded who did not care must not be missing before what is appended now: the
+                // log may not have it any more.
+                self.sqlite.sync()?;
+            }
             settings.note("log_bytes", &log.capacity().to_string());
             logged.begin(&log)?;
             // Set when memory knows it.

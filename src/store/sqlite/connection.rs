@@ -8,7 +8,9 @@ use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags};
 
 use super::checkpoints;
+use super::fault::translate;
 use crate::call;
+use crate::error::Result;
 use crate::sys::{self, fork};
 
 /// Statements that each connection keeps prepared: more than the store has.
@@ -29,6 +31,7 @@ pub(super) struct Source {
     pub name: PathBuf,
     pub in_memory: bool,
     pub read_only: bool,
+    /// As SQLite takes it.
     pub synchronous: String,
     pub cache_kilobytes: usize,
     /// Of the connection that writes: what it inserts goes to all places of the indexes.
@@ -108,6 +111,31 @@ impl Source {
         Ok(())
     }
 }
+
+/// What SQLite is told for a synchronous mode (<https://sqlite.org/pragma.html#pragma_synchronous>). With a
+/// rollback journal its levels promise less than ours: at its NORMAL a power cut can damage the file, since how
+/// much of the journal is valid is written before that is on the medium; and at its FULL a journal that was
+/// removed can come back and take the last transaction back, though it was committed.
+pub(super) fn level<'a>(synchronous: &'a str, journal_mode: &str) -> &'a str {
+    match synchronous {
+        "FULL" => "EXTRA",
+        "NORMAL" if journal_mode != "WAL" => "FULL",
+        other => other,
+    }
+}
+
+/// Has the commits of `work` on the medium when they return, whatever the synchronous mode says.
+pub(super) fn durably<T>(connection: &Connection, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+    let sql = |error: rusqlite::Error| translate(&error);
+    let usual: i64 = connection.query_row("PRAGMA synchronous", [], |row| row.get(0)).map_err(sql)?;
+    connection.execute_batch(DURABLE).map_err(sql)?;
+    let done = work(connection);
+    connection.execute_batch(&format!("PRAGMA synchronous = {usual}")).map_err(sql)?;
+    done
+}
+
+/// From here on each commit is on the medium when it returns.
+pub(super) const DURABLE: &str = "PRAGMA synchronous = EXTRA";
 
 /// What a connection that reads may do: read. It carries out statements that callers write.
 fn authorize(context: AuthContext<'_>) -> Authorization {

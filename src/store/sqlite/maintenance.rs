@@ -17,9 +17,20 @@ use crate::store::ProgressFunction;
 
 /// Folds the whole WAL into the file, and empties it.
 pub(super) fn checkpoint(connection: &Connection) -> Result<()> {
+    fold(connection, "TRUNCATE")
+}
+
+/// Brings what was committed to the medium: a checkpoint syncs the WAL before anything else, and without a WAL
+/// it is there.
+pub(super) fn sync(connection: &Connection) -> Result<()> {
+    fold(connection, "PASSIVE")
+}
+
+fn fold(connection: &Connection, how: &str) -> Result<()> {
+    let sql = format!("PRAGMA wal_checkpoint({how})");
     let folded = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
     for tries in 0.. {
-        let done = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], folded);
+        let done = connection.query_row(&sql, [], folded);
         match done {
             Ok(0) => break,
             // Where somebody else is at a checkpoint, SQLite does not ask its busy handler.

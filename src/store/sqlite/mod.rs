@@ -124,7 +124,7 @@ impl SqliteStore {
     }
 
     fn open_source(
-        source: Source,
+        mut source: Source,
         place: Option<Arc<Place>>,
         settings: &mut Settings,
         metrics: Arc<Metrics>,
@@ -132,7 +132,7 @@ impl SqliteStore {
         let sql = |error: rusqlite::Error| translate(&error);
         // Opened here and not by the pool, so that whatever is wrong is said at once.
         let role = if source.read_only { Role::Reader } else { Role::Writer };
-        let mut first = source.open(role).map_err(|error| unopened(error, source.read_only))?;
+        let first = source.open(role).map_err(|error| unopened(error, source.read_only))?;
         let own_locks = place.as_ref().map(|place| {
             files::has_own_locks(place.path()).map_err(|error| io(place.path().display(), &error))
         });
@@ -156,7 +156,7 @@ impl SqliteStore {
                 }
                 settings.note("commit", "sqlite");
             }
-            schema::establish(&mut first, settings)?;
+            schema::establish(&first, settings)?;
         }
         if own_locks == Some(false) {
             call::log(Level::Warn, || PLAIN_LOCKS.to_string());
@@ -168,6 +168,10 @@ impl SqliteStore {
             found.iter().find(|(known, _)| *known == name).and_then(|(_, value)| value.clone())
         })?;
         let journal_mode = journal_mode.to_ascii_uppercase();
+        if place.is_some() && !source.read_only {
+            source.synchronous = connection::level(&source.synchronous, &journal_mode).to_string();
+            first.execute_batch(&format!("PRAGMA synchronous = {}", source.synchronous)).map_err(sql)?;
+        }
         if place.is_some() {
             if source.read_only {
                 settings
@@ -306,6 +310,11 @@ impl SqliteStore {
     /// `durable`: also on the medium.
     pub fn fold<T>(&self, durable: bool, work: impl FnMut(&mut Folding<'_>) -> Result<T>) -> Result<T> {
         self.writer()?.fold(&self.metrics, durable, work)
+    }
+
+    /// Brings everything that was committed to the medium, by whomever.
+    pub fn sync(&self) -> Result<()> {
+        self.writer()?.sync(&self.metrics)
     }
 
     /// Stores a batch that is too large for the commit log, whose entries the file must all have.
@@ -467,7 +476,7 @@ impl SqliteStore {
 
     /// Changes a setting of the file.
     pub fn change_setting(&self, name: &str, value: &str) -> Result<()> {
-        self.writer()?.transaction(&self.metrics, |connection| schema::change(connection, name, value))
+        self.writer()?.change(&self.metrics, name, value)
     }
 
     /// Lets so many read at once.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 
+use super::connection::durably;
 use super::fault::{TABLES_CHANGED, is_duplicate, silent, translate};
 use super::planted;
 use crate::call;
@@ -212,7 +213,15 @@ fn check_columns(connection: &Connection) -> Result<()> {
 
 /// Makes the file a ledger of this library, if it is not yet. What is asked of the file's own
 /// settings is only followed where nothing is settled yet.
-pub(super) fn establish(connection: &mut Connection, settings: &Settings) -> Result<()> {
+pub(super) fn establish(connection: &Connection, settings: &Settings) -> Result<()> {
+    // Said first, if it is no ledger.
+    inspect(connection)?;
+    // Who the ledger is must be on the medium before a commit log says the same; and it is not known before
+    // it is set how safe another journal is.
+    durably(connection, |connection| make_ours(connection, settings))
+}
+
+fn make_ours(connection: &Connection, settings: &Settings) -> Result<()> {
     if inspect(connection)? == Kind::Empty {
         // Has an effect only before there is anything in the file.
         connection.execute_batch("PRAGMA auto_vacuum = INCREMENTAL").map_err(|error| translate(&error))?;
@@ -221,8 +230,7 @@ pub(super) fn establish(connection: &mut Connection, settings: &Settings) -> Res
     if inspect(connection)? == Kind::Ours {
         return Ok(());
     }
-    let transaction = connection
-        .transaction_with_behavior(TransactionBehavior::Immediate)
+    let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)
         .map_err(|error| translate(&error))?;
     // Somebody may have been faster.
     match inspect(&transaction)? {

@@ -8,7 +8,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, StatementStatus, ffi, params};
 
 use super::checkpoints::{self, Checkpoints};
-use super::connection::{Role, Source};
+use super::connection::{DURABLE, Role, Source, durably};
 use super::fault::{is_committed, is_duplicate, is_read_only, is_transient, translate};
 use super::folding::Folding;
 use super::group::{Group, Outcome, Together};
@@ -241,6 +241,24 @@ impl Writer {
         Ok(connection)
     }
 
+    /// Changes a setting of the file: on the medium when this returns.
+    pub fn change(&self, metrics: &Metrics, name: &str, value: &str) -> Result<()> {
+        self.alone(metrics, |connection| {
+            durably(connection, |connection| {
+                attempt(connection, &mut |connection| schema::change(connection, name, value))
+            })
+        })
+    }
+
+    /// Brings everything that was committed to the medium, by whomever.
+    pub fn sync(&self, metrics: &Metrics) -> Result<()> {
+        self.alone(metrics, |connection| {
+            // In its turn, as in `checkpoint`.
+            let _held = self.checkpoints.hold();
+            maintenance::sync(connection)
+        })
+    }
+
     /// Runs `work` in a write transaction, alone.
     pub fn transaction<T>(
         &self,
@@ -258,10 +276,9 @@ impl Writer {
         mut work: impl FnMut(&Connection) -> Result<T>,
     ) -> Result<T> {
         self.alone(metrics, |connection| {
-            if durable && ["OFF", "NORMAL"].contains(&&*self.source.synchronous) {
+            if durable && self.source.synchronous != "EXTRA" {
                 // It stays so: whoever counts on it may come at any time.
-                let set = connection.execute_batch("PRAGMA synchronous = FULL");
-                set.map_err(|error| translate(&error))?;
+                connection.execute_batch(DURABLE).map_err(|error| translate(&error))?;
             }
             let done = attempt(connection, &mut work);
             // Nobody waits for those who store what the log has.
