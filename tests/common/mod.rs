@@ -207,6 +207,11 @@ impl Random {
         Random(seed)
     }
 
+    /// Those of one seed.
+    pub fn of(seed: u64) -> Random {
+        Random(seed)
+    }
+
     /// A number below `end`.
     pub fn below(&mut self, end: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);

@@ -1,0 +1,216 @@
+//! Moments that are known to matter, each with all that a power cut or a kill can leave there.
+
+use std::fs;
+use std::path::Path;
+
+use crate::common::Random;
+use crate::disk::{CUTS, Cut, Disk, Folder};
+use crate::judge::{Known, go_on, judge};
+use crate::recorder::{Event, Told};
+use crate::work::{History, Mode, Work};
+use crate::{Recording, alone, calls, record, room, write};
+
+/// How often each moment is cut in each way.
+const TIMES: usize = 2;
+
+/// What there is right after the last that was told.
+fn at_the_last_word(recording: &Recording) -> (Disk, Known) {
+    let told = |event: &Event| matches!(event, Event::Told(Told::Appended(_)));
+    let last = recording.events.iter().rposition(told).unwrap();
+    recording.until(last + 1)
+}
+
+/// The last moment at which the ledger file had entries of the log, and the log did not say so yet.
+fn behind_a_fold(recording: &Recording) -> Option<usize> {
+    /// `src/commit_log/layout.rs`: drained, and the last id that the file has.
+    const WORDS: [usize; 2] = [136, 160];
+    let mut before: Option<[Option<Vec<u8>>; 2]> = None;
+    let mut found = None;
+    for (nth, event) in recording.events.iter().enumerate() {
+        if let Event::Bytes { at: 0, bytes, mapped: true, .. } = event {
+            let words = WORDS.map(|at| bytes.get(at..at + 8).map(<[u8]>::to_vec));
+            if before.as_ref().is_some_and(|[drained, stored]| *drained == words[0] && *stored != words[1]) {
+                found = Some(nth + 1);
+            }
+            before = Some(words);
+        }
+    }
+    found
+}
+
+/// All ways to cut it now.
+fn cut_now(disk: &Disk, known: Known, history: &History, folder: &Path, random: &mut Random) {
+    for how in CUTS.into_iter().cycle().take(CUTS.len() * TIMES) {
+        write(folder, &disk.cut(how, random));
+        calls::start_anew();
+        let mode = Mode::any(random);
+        go_on(judge(folder, mode, history, known, |_, _| ()), folder, mode);
+    }
+}
+
+#[test]
+fn what_is_acknowledged_at_full_is_on_the_medium_with_every_journal() {
+    let _alone = alone();
+    let (room, mut random) = (room(), Random::new());
+    for journal in ["WAL", "DELETE", "TRUNCATE", "PERSIST"] {
+        let folder = room.path().join(journal);
+        fs::create_dir(&folder).unwrap();
+        let recording = record(calls::start_anew(), Disk::default(), Known::default(), &folder, || {
+            let work = Work::new(&folder, "first", History::default());
+            let ledger = work.open(Mode { journal, synchronous: "FULL" });
+            for count in [1, 3, 70, 1] {
+                work.append(&ledger, count);
+            }
+            // Nothing of the close is to count.
+            ledger.flush().unwrap();
+            work.append(&ledger, 1);
+            ledger.close().unwrap();
+            work.history.into_inner().unwrap()
+        });
+        let (disk, known) = at_the_last_word(&recording);
+        cut_now(&disk, known, &recording.history, &room.path().join("state"), &mut random);
+    }
+}
+
+#[test]
+fn who_shares_a_sync_with_others_appended_before_it_began() {
+    const MOMENTS: usize = 40;
+    let _alone = alone();
+    let (room, mut random) = (room(), Random::new());
+    let (folder, state) = (room.path().join("recorded"), room.path().join("state"));
+    let mode = Mode { journal: "WAL", synchronous: "FULL" };
+    fs::create_dir(&folder).unwrap();
+    let recording = record(calls::start_anew(), Disk::default(), Known::default(), &folder, || {
+        let work = Work::new(&folder, "first", History::default());
+        let ledger = work.open(mode);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..40).for_each(|_| work.append(&ledger, 1)));
+            }
+        });
+        ledger.close().unwrap();
+        work.history.into_inner().unwrap()
+    });
+    let told = recording.events.iter().enumerate();
+    let told = told.filter(|(_, event)| matches!(event, Event::Told(Told::Appended(_))));
+    let told: Vec<usize> = told.map(|(nth, _)| nth + 1).collect();
+    for moment in told.iter().step_by(told.len() / MOMENTS) {
+        let (disk, known) = recording.until(*moment);
+        write(&state, &disk.cut(Cut::Nothing, &mut random));
+        calls::start_anew();
+        go_on(judge(&state, mode, &recording.history, known, |_, _| ()), &state, mode);
+    }
+}
+
+/// A ledger that was written at NORMAL by a process that was killed: nobody brought anything to the medium.
+fn left_by_a_kill(folder: &Path) -> Recording {
+    fs::create_dir(folder).unwrap();
+    record(calls::start_anew(), Disk::default(), Known::default(), folder, || {
+        let work = Work::new(folder, "first", History::default());
+        let ledger = work.open(Mode { journal: "WAL", synchronous: "NORMAL" });
+        // Some times round the log.
+        for _ in 0..30 {
+            work.append(&ledger, 10);
+        }
+        ledger.flush().unwrap();
+        for _ in 0..5 {
+            work.append(&ledger, 2);
+        }
+        ledger.close().unwrap();
+        work.history.into_inner().unwrap()
+    })
+}
+
+/// Goes on where that process was killed, on the same start of the machine.
+fn go_on_after_the_kill(
+    left: &Recording,
+    (disk, known): (Disk, Known),
+    folder: &Path,
+    work: impl FnOnce(&Work<'_>),
+) -> (Recording, Disk, Known) {
+    write(folder, &disk.cut(Cut::Everything, &mut Random::of(0)));
+    calls::go_back_to(left.boot);
+    let next = record(left.boot, disk.clone(), known, folder, || {
+        let next = Work::new(folder, "second", left.history.clone());
+        work(&next);
+        next.history.into_inner().unwrap()
+    });
+    (next, disk, known)
+}
+
+#[test]
+fn what_is_acknowledged_at_full_does_not_hang_on_what_others_left_at_normal() {
+    let _alone = alone();
+    let (room, mut random) = (room(), Random::new());
+    let left = left_by_a_kill(&room.path().join("left"));
+    for journal in ["WAL", "DELETE"] {
+        let killed = at_the_last_word(&left);
+        let (next, ..) = go_on_after_the_kill(&left, killed, &room.path().join(journal), |work| {
+            let ledger = work.open(Mode { journal, synchronous: "FULL" });
+            work.append(&ledger, 1);
+            ledger.close().unwrap();
+        });
+        let (disk, known) = at_the_last_word(&next);
+        cut_now(&disk, known, &next.history, &room.path().join("state"), &mut random);
+    }
+}
+
+#[test]
+fn an_opening_can_be_cut_at_any_moment() {
+    let _alone = alone();
+    let (room, mut random) = (room(), Random::new());
+    let left = left_by_a_kill(&room.path().join("left"));
+    let state = room.path().join("state");
+    // With `commit = log` also where the log does not know yet what the file has.
+    let moments = [Some(at_the_last_word(&left)), behind_a_fold(&left).map(|moment| left.until(moment))];
+    for (nth, killed) in moments.into_iter().flatten().enumerate() {
+        let folder = room.path().join(format!("next {nth}"));
+        let (next, mut disk, known) = go_on_after_the_kill(&left, killed, &folder, |work| {
+            work.open(Mode { journal: "WAL", synchronous: "NORMAL" }).close().unwrap();
+        });
+        for (nth, event) in next.events.iter().enumerate() {
+            disk.apply(event);
+            // Every moment of what is done to the log, and some of the others.
+            let is_stored = matches!(event, Event::Bytes { mapped: true, .. });
+            if !is_stored && nth % 8 != 0 {
+                continue;
+            }
+            let mode = Mode::any(&mut random);
+            // Killed once more, the machine going on: all is there.
+            write(&state, &disk.cut(Cut::Everything, &mut random));
+            calls::go_back_to(next.boot);
+            go_on(judge(&state, mode, &next.history, known.of_a_kill(), |_, _| ()), &state, mode);
+            if nth % 8 == 0 {
+                write(&state, &disk.cut(CUTS[nth / 8 % CUTS.len()], &mut random));
+                calls::start_anew();
+                go_on(judge(&state, mode, &next.history, known, |_, _| ()), &state, mode);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_new_log_is_never_there_without_the_ledger_that_it_is_of() {
+    let _alone = alone();
+    let (room, mut random) = (room(), Random::new());
+    let folder = room.path().join("recorded");
+    fs::create_dir(&folder).unwrap();
+    let recording = record(calls::start_anew(), Disk::default(), Known::default(), &folder, || {
+        let work = Work::new(&folder, "first", History::default());
+        let ledger = work.open(Mode { journal: "WAL", synchronous: "NORMAL" });
+        (0..3).for_each(|_| work.append(&ledger, 1));
+        ledger.close().unwrap();
+        work.history.into_inner().unwrap()
+    });
+    let (disk, known) = at_the_last_word(&recording);
+    // Of the log everything, and of all else nothing.
+    let is_log = |(name, _): &(String, Vec<u8>)| name.ends_with("-log");
+    let mut files: Folder = disk.cut(Cut::Nothing, &mut random);
+    files.retain(|file| !is_log(file));
+    files.extend(disk.cut(Cut::Everything, &mut random).into_iter().filter(is_log));
+    let state = room.path().join("state");
+    write(&state, &files);
+    calls::start_anew();
+    let mode = Mode { journal: "WAL", synchronous: "NORMAL" };
+    go_on(judge(&state, mode, &recording.history, known, |_, _| ()), &state, mode);
+}
