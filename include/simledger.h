@@ -1674,7 +1674,8 @@ int64_t simledger_entries_position(const simledger_entries *entries);
  * silence. 0 for NULL.
  *
  * A mark and not a count: any ids up to it may be missing, also between the entries of the result
- * and after them. Each poll that begins below the mark reports it.
+ * and after them. Each poll that begins below the mark reports it; one with a filter for a range of
+ * ids begins there.
  */
 int64_t simledger_entries_gap_before(const simledger_entries *entries);
 

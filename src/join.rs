@@ -12,7 +12,7 @@ use crate::tail::Found;
 /// ids are larger.
 pub(crate) fn join(read: &Read<'_>, stored: Option<Entries>, newer: Found) -> Result<Entries> {
     let stored = stored.unwrap_or_default();
-    let position = read.since.max(newer.position);
+    let position = read.since.max(stored.position()).max(newer.position);
     if newer.spans.is_empty() {
         return Ok(stored.followed_by(Vec::new(), position));
     }

@@ -226,6 +226,9 @@ pub(crate) struct Read<'a> {
     pub query: &'a Query,
     /// Only entries above this id: the position of a poll, else below all.
     pub since: i64,
+    /// Only entries up to this id: the last that was published when the read began, where the file may have
+    /// others already.
+    pub until: i64,
     pub limit: usize,
     /// Most bytes of memory that the entries take.
     pub bytes_max: usize,
@@ -238,7 +241,7 @@ pub(crate) static EVERYTHING: Query = Query::new();
 impl<'a> Read<'a> {
     /// What is new since this id, in order.
     pub fn since(since: i64, limit: usize, bytes_max: usize) -> Read<'a> {
-        Read { query: &EVERYTHING, since, limit, bytes_max, overflow: Overflow::Stop }
+        Read { query: &EVERYTHING, since, until: i64::MAX, limit, bytes_max, overflow: Overflow::Stop }
     }
 
     /// What is new since this id and passes the filter.

@@ -153,9 +153,9 @@ impl Shared {
     pub fn since(&self, after: i64, limit: usize, bytes_max: usize) -> Result<Entries> {
         self.store().catch_up()?;
         let read = Read::since(after, limit, bytes_max);
-        match self.tail.since(after, Most { entries: limit, bytes: bytes_max }) {
+        match self.tail.since(after, Most { entries: limit, bytes: bytes_max, ..ALL }) {
             Some(found) if found.stopped && found.spans.is_empty() => Err(read.too_large(0, after + 1)),
-            Some(found) => Ok(Entries::of_spans(found.spans, found.position, 0)),
+            Some(found) => Ok(Entries::of_spans(found.spans, after.max(found.position), 0)),
             None => self.joined(&read),
         }
     }
@@ -206,20 +206,25 @@ impl Shared {
         }
     }
 
-    /// Older entries from the storage, and behind them what only the tail has.
+    /// Older entries from the storage, and behind them what only the tail has: up to the last that was published
+    /// when the read began. What comes later may come after a cleanup of what the storage gives. And a batch that
+    /// goes straight into the file is there before it is published.
     fn joined(&self, read: &Read<'_>) -> Result<Entries> {
         let mut tries = 0;
         loop {
             // One storage for both: it may be another one by then, whose file has more.
             let store = self.store();
-            let stored = store.read(read)?;
+            let until = if store.is_fed() { self.tail.last() } else { i64::MAX };
+            let stored = store.read(&Read { until, ..*read })?;
             if !store.is_fed() || (!stored.complete && read.overflow == Overflow::Stop) {
                 return Ok(stored.entries);
             }
-            if let Some(found) = self.tail.since(stored.through, ALL) {
+            if stored.through <= until
+                && let Some(found) = self.tail.since(stored.through, Most { id: until, ..ALL })
+            {
                 return join(read, Some(stored.entries), found);
             }
-            // Meanwhile more was stored, and let go of in memory.
+            // Meanwhile more was stored, and let go of in memory, or deleted.
             if !call::pause(tries) {
                 return Err(call::waited_for("what is new came faster than it could be read", "try again"));
             }
@@ -238,6 +243,11 @@ impl Shared {
         let Metrics { entry_cache_hits, entry_cache_misses, .. } = &*self.metrics;
         let store = self.store();
         let version = store.refresh()?.removed;
+        if store.is_fed() && id > self.tail.last() {
+            // The file may have it before it is published.
+            entry_cache_misses.add(1);
+            return Ok(None);
+        }
         let kept = self.tail.get(id).or_else(|| self.entries.get(&id, version));
         if kept.is_some() {
             entry_cache_hits.add(1);
@@ -285,18 +295,30 @@ impl Shared {
     pub fn count(&self) -> Result<i64> {
         self.store().catch_up()?;
         let last = self.tail.last();
-        let (stored, through) = self.store().count()?;
-        // Nothing is missing among those that are not stored yet.
-        Ok(stored + (last - through).max(0))
+        let store = self.store();
+        let (stored, through) = store.count()?;
+        if through <= last || !store.is_fed() {
+            // Nothing is missing among those that are not stored yet.
+            return Ok(stored + (last - through).max(0));
+        }
+        // More was stored meanwhile; nor is anything missing among what is not published yet.
+        store.catch_up()?;
+        Ok(stored - (through - self.tail.last()).max(0))
     }
 
     /// The ids at both ends.
     pub fn ends(&self) -> Result<Ends> {
         self.store().catch_up()?;
-        let Ends { first, last } = self.store().ends()?;
+        let store = self.store();
+        let Ends { first, last } = store.ends()?;
+        if !store.is_fed() {
+            return Ok(Ends { first, last });
+        }
+        // The file may have some before they are published.
+        store.catch_up()?;
         let newest = self.tail.last();
         let first = if first == 0 && newest > last { last + 1 } else { first };
-        Ok(Ends { first, last: last.max(newest) })
+        Ok(Ends { first: if first > newest { 0 } else { first }, last: newest })
     }
 
     /// Deletes old entries; how many.

@@ -79,8 +79,8 @@ impl Tail {
 
     /// All entries above this id, as far as they may be seen; `None` where some of them are not here. The bytes and number of what is given are bounded by `most`.
     pub fn since(&self, after: i64, most: Most) -> Option<Found> {
-        let last = self.last();
-        let mut found = Found { spans: Vec::new(), position: last.max(after), stopped: false };
+        let last = self.last().min(most.id);
+        let mut found = Found { spans: Vec::new(), position: last, stopped: false };
         if after >= last && after >= self.after() {
             return Some(found);
         }
@@ -89,7 +89,7 @@ impl Tail {
             return None;
         }
         let first = kept.chunks.partition_point(|chunk| chunk.ids().first().is_some_and(|id| *id <= after));
-        let Most { mut entries, mut bytes } = most;
+        let Most { mut entries, mut bytes, .. } = most;
         let mut begun = false;
         for chunk in kept.chunks.range(first.saturating_sub(1)..) {
             let (begin, end) = (chunk.index_after(after), chunk.index_after(last));
@@ -160,15 +160,17 @@ impl Tail {
 pub(crate) struct Most {
     pub entries: usize,
     pub bytes: usize,
+    /// The largest id.
+    pub id: i64,
 }
 
 /// No bounds.
-pub(crate) const ALL: Most = Most { entries: usize::MAX, bytes: usize::MAX };
+pub(crate) const ALL: Most = Most { entries: usize::MAX, bytes: usize::MAX, id: i64::MAX };
 
 /// What is there of the entries that were asked for.
 pub(crate) struct Found {
     pub spans: Vec<Span>,
-    /// The last id that was looked at.
+    /// The last id that was looked at: the last that there is, however far above it was asked for.
     pub position: i64,
     /// Whether there are more, which would be too many.
     pub stopped: bool,
@@ -298,7 +300,7 @@ mod tests {
         feeder.show();
         assert_eq!(ids(&tail.since(10, ALL).unwrap()), [11]);
         assert_eq!(tail.get(11).unwrap().as_ref().id(), 11);
-        assert_eq!(tail.since(500, ALL).unwrap().position, 500, "a position never moves back");
+        assert_eq!(tail.since(500, ALL).unwrap().position, 11, "what there is ends there");
     }
 
     #[test]

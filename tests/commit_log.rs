@@ -791,3 +791,60 @@ fn where_there_is_little_room_the_log_is_smaller() {
     );
     assert_eq!(place.open(&[]).count().unwrap(), 1000);
 }
+
+/// The file answers for some entries of a batch at one time and for others at another.
+#[test]
+fn a_batch_that_the_file_is_asked_about_in_parts_comes_to_an_end() {
+    let place = Place::new();
+    let ledger = place.open(&[LOG, SMALL]);
+    ledger.append_many_json(&[entry(5.0, "a"), entry(5.0, "b")].join("\n")).unwrap();
+    // What goes straight into the file lets memory begin anew, without the nodes that it knew.
+    ledger.append_many_json(&lines((0..5).map(|time| large(f64::from(time), "c", 9000)))).unwrap();
+    ledger.append_json(&entry(6.0, "a")).unwrap();
+    // That "b" is asked for as a node puts its entry behind that of "a", which is asked for at once.
+    let batch = [entry(1.0, "b"), entry(1.0, "a")].join("\n");
+    assert_eq!(ledger.append_many_json(&batch).unwrap(), Batched { first_id: 9, count: 2 });
+    assert_eq!(ledger.append_many_json(&batch).unwrap_err().status(), Status::Duplicate);
+}
+
+/// A batch too large for the log is in the file before it is published; where its writer comes to his end
+/// in between, for as long as it takes somebody to publish it.
+#[test]
+#[ignore = "run by the test below, in a process of its own: panics are for whoever comes first"]
+fn with_a_batch_that_is_not_published() {
+    let place = Place::new();
+    let ledger = place.open(&[LOG, SMALL, ("tail_bytes_max", "0")]);
+    let mut last = 0;
+    for round in 0..10 {
+        let batch = lines((0..5).map(|time| large(f64::from(5 * round + time), "a", 9000)));
+        test_hooks::panic_at("append.elsewhere");
+        thread::scope(|scope| {
+            let writer = scope.spawn(|| ledger.append_many_json(&batch));
+            loop {
+                let (first, next) = (ledger.first_id().unwrap(), ledger.last_id().unwrap());
+                let there = ledger.get_by_id(last + 1).unwrap().is_some();
+                let count = ledger.count().unwrap();
+                let mut newest = Query::new();
+                newest.order(Order::IdDescending).limit(1).unwrap();
+                let newest = ids(&ledger.query(&newest).unwrap()).first().copied().unwrap_or(0);
+                let all = ids(&ledger.read_all().unwrap()).len() as i64;
+                // What any of them saw, a poll that comes later sees.
+                let polled = ledger.poll_since(0, NO_LIMIT).unwrap().position();
+                let seen = [first, next, if there { last + 1 } else { 0 }, count, newest, all];
+                assert!(seen.iter().all(|seen| *seen <= polled), "{seen:?}, but a poll ends at {polled}");
+                if polled > last {
+                    last = polled;
+                    break;
+                }
+            }
+            assert!(writer.join().is_err(), "it panicked where it was to");
+        });
+        assert_eq!(last, 5 * (i64::from(round) + 1));
+    }
+}
+
+#[test]
+fn a_batch_is_in_no_read_before_it_is_in_polls() {
+    let output = again("with_a_batch_that_is_not_published").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}

@@ -157,6 +157,34 @@ fn a_filtered_poll_gives_each_match_once_and_its_position_passes_over_the_rest()
     }
 }
 
+/// Whether memory answers or the file.
+#[test]
+fn a_filter_for_ids_has_its_position_and_its_gap_from_what_there_is() {
+    for tail in ["0", "67108864"] {
+        let place = Place::new();
+        let ledger = place.open(&[("tail_bytes_max", tail)]);
+        let above = |first: i64| {
+            let mut query = Query::new();
+            query.id_range(first, i64::MAX).unwrap();
+            query
+        };
+        let positions = |first: i64, since: i64| {
+            let polled = ledger.poll_query(&above(first), since).unwrap().position();
+            (polled, ledger.query(&above(first)).unwrap().position())
+        };
+        assert_eq!(positions(100, 0), (0, 0), "there is nothing yet");
+        (1..=10).for_each(|time| _ = ledger.append_json(&entry(f64::from(time), "a")).unwrap());
+        assert_eq!(positions(100, 0), (10, 10), "nobody who goes on from there misses what comes next");
+        assert_eq!(positions(100, 20), (20, 10), "a poll's never moves back");
+        ledger.cleanup_before_id(6).unwrap();
+        let gap = |first: i64, since: i64| ledger.poll_query(&above(first), since).unwrap().gap_before();
+        assert_eq!((gap(1, 0), gap(5, 0), gap(1, 4)), (5, 5, 5));
+        assert_eq!((gap(6, 0), gap(8, 0), gap(1, 5)), (0, 0, 0), "none of these is gone");
+        assert_eq!(ledger.query(&above(6)).unwrap().gap_before(), 0);
+        assert_eq!(ledger.query(&above(5)).unwrap().gap_before(), 5);
+    }
+}
+
 /// Before and after SQLite has seen how the data are distributed.
 #[test]
 fn every_query_uses_an_index_or_the_order_of_ids_and_none_sorts() {

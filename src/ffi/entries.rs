@@ -52,7 +52,8 @@ pub unsafe extern "C" fn simledger_entries_position(entries: *const simledger_en
 /// silence. 0 for NULL.
 ///
 /// A mark and not a count: any ids up to it may be missing, also between the entries of the result
-/// and after them. Each poll that begins below the mark reports it.
+/// and after them. Each poll that begins below the mark reports it; one with a filter for a range of
+/// ids begins there.
 ///
 /// # Safety
 /// `entries` is NULL or a result that was not freed.

@@ -134,7 +134,7 @@ pub(crate) trait Store: Feed + Send + Sync {
 /// What a read gave.
 pub(crate) struct Stored {
     pub entries: Entries,
-    /// The last id of what was stored.
+    /// The last id of what was stored and asked for. Above that if more was deleted already.
     pub through: i64,
     /// Whether all of that was looked at.
     pub complete: bool,

@@ -26,10 +26,10 @@ const BEHIND_MAX: u64 = 1 << 10;
 /// What was found out about a batch while it was not one's turn.
 #[derive(Default)]
 struct Facts {
-    /// The last id that the file had when it was asked.
-    as_of: i64,
-    /// What it answered about single entries of the batch: an id, or that there is none.
-    asked: BTreeMap<usize, Option<i64>>,
+    /// What the file answered about single entries of the batch: an id, or that there is none. With the last
+    /// id that it had when it was asked, which may be at several times: what it says of a node may make it be
+    /// asked for an entry.
+    asked: BTreeMap<usize, (Option<i64>, i64)>,
     /// Entries that are left out, being equal to the one with this id; 0: to one before it in the batch.
     equal: BTreeMap<usize, i64>,
     /// The first that is like one before it in the batch, and may not be left out.
@@ -265,8 +265,8 @@ impl Logged {
         let entry = |index: &usize| (batch.entries[*index].timestamp(), batch.entries[*index].node_id());
         let questions = Questions { nodes, entries: entries.iter().map(entry).collect() };
         let answers = self.sqlite.look_up(&questions)?;
-        facts.as_of = answers.as_of;
-        facts.asked = entries.iter().copied().zip(answers.ids).collect();
+        let answered = answers.ids.into_iter().map(|id| (id, answers.as_of));
+        facts.asked.extend(entries.iter().copied().zip(answered));
         let mut feeding = self.feeding();
         // What the file did not have then may have been forgotten here meanwhile: then it is asked again.
         if answers.as_of >= feeding.seen.floor() {
@@ -393,7 +393,7 @@ fn judge<'b>(batch: &'b Batch<'_>, feeding: &Feeding, facts: &Facts) -> Result<P
                 continue;
             }
             Verdict::AskEntry => match facts.asked.get(&index) {
-                Some(answer) if facts.as_of >= feeding.seen.floor() => *answer,
+                Some((answer, as_of)) if *as_of >= feeding.seen.floor() => *answer,
                 _ => {
                     entries.try_reserve(1).map_err(out_of_memory)?;
                     entries.push(index);

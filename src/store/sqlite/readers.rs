@@ -59,10 +59,10 @@ impl Readers {
         let complete = collect(connection, read, &mut collected);
         self.report(&collected);
         let complete = complete?;
-        // Of what is asked for, whoever answers: memory has nothing that far back.
+        // Of what was asked for, nothing is gone that is below where it begins.
         let begin = read.since.max(read.query.above());
         let gap_before = if mark > begin && read.query.order == Order::Id { mark } else { 0 };
-        let through = mark.max(last_row(connection)?);
+        let through = mark.max(last_row(connection)?.min(read.until));
         let position = match (complete, read.overflow) {
             // Stopped early: the next poll goes on behind the last row that was looked at.
             (false, Overflow::Stop) => collected.examined,
@@ -229,6 +229,10 @@ fn collect(connection: &Connection, read: &Read<'_>, collected: &mut Collected) 
             return Ok(true);
         };
         let id = rows::id_of(row).map_err(|error| translate(&error))?;
+        if id > read.until {
+            // In the order of ids, or it would not have come.
+            return Ok(true);
+        }
         check_order(read.query.order, previous.replace(id), id)?;
         match rows::decode(row) {
             Ok(fields) if collected.bytes.saturating_add(fields.bytes()) > read.bytes_max => {

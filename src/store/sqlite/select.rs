@@ -68,7 +68,7 @@ impl Select {
         let plus = |mine: Lead| if lead == mine { "" } else { "+" };
         let mut clauses = Vec::new();
         let mut above = read.since.max(query.ids.0 - 1);
-        let mut last = query.ids.1;
+        let mut last = query.ids.1.min(read.until);
         match (query.after, query.order) {
             (Some((_, id)), Order::Id) => above = above.max(id),
             (Some((_, id)), Order::IdDescending) => last = last.min(id - 1),
