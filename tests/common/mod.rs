@@ -3,7 +3,9 @@
 #![allow(dead_code)] // Each test binary uses a part.
 
 pub mod batches;
+pub mod history;
 pub mod jury;
+pub mod reference;
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::fd::{AsFd, OwnedFd};
