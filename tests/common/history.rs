@@ -300,6 +300,11 @@ impl<'h> Graph<'h> {
             };
             seen.extend(found.iter().copied().chain(one).map(|(id, key)| (key, id)));
         }
+        let first_of = |call: &Call| match &call.saw {
+            Saw::Appended { first, .. } => Some(*first),
+            _ => None,
+        };
+        let answered: BTreeSet<i64> = self.calls.iter().filter_map(first_of).collect();
         let mut batches = BTreeMap::new();
         for (index, call) in self.calls.iter().enumerate() {
             let (first, keys) = match &call.saw {
@@ -308,8 +313,9 @@ impl<'h> Graph<'h> {
                 Saw::Died { keys } => {
                     let place = |(at, key)| seen.get(key).map(|id| id - at as i64);
                     match keys.iter().enumerate().find_map(place) {
-                        Some(first) => (first, keys),
-                        None => continue,
+                        // Or somebody else's, who appended the same.
+                        Some(first) if !answered.contains(&first) => (first, keys),
+                        _ => continue,
                     }
                 }
                 _ => continue,
