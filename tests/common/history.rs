@@ -305,7 +305,7 @@ impl<'h> Graph<'h> {
             _ => None,
         };
         let answered: BTreeSet<i64> = self.calls.iter().filter_map(first_of).collect();
-        let mut batches = BTreeMap::new();
+        let (mut batches, mut unseen) = (BTreeMap::new(), Vec::new());
         for (index, call) in self.calls.iter().enumerate() {
             let (first, keys) = match &call.saw {
                 Saw::Appended { first, keys, .. } => (*first, keys),
@@ -315,7 +315,10 @@ impl<'h> Graph<'h> {
                     match keys.iter().enumerate().find_map(place) {
                         // Or somebody else's, who appended the same.
                         Some(first) if !answered.contains(&first) => (first, keys),
-                        _ => continue,
+                        _ => {
+                            unseen.push((index, keys));
+                            continue;
+                        }
                     }
                 }
                 _ => continue,
@@ -323,6 +326,15 @@ impl<'h> Graph<'h> {
             if let Some((other, _)) = batches.insert(first, (index, keys)) {
                 return Err(format!("id {first} was given twice\n  {}\n  {call}", self.calls[other]));
             }
+        }
+        // One that nobody saw before it was cleaned up is where ids are missing.
+        let mut next = 1;
+        for (first, (_, keys)) in batches.clone() {
+            let missing = |(_, died): &(usize, &Vec<Key>)| died.len() as i64 == first - next;
+            if let Some(at) = unseen.iter().position(missing).filter(|_| first > next) {
+                batches.insert(next, unseen.swap_remove(at));
+            }
+            next = first + keys.len() as i64;
         }
         let (mut next, mut last) = (1, None);
         for (first, (index, keys)) in batches {
