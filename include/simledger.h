@@ -100,6 +100,39 @@
  *     so at open (WARN), and the metric `ofd_locks` is 0. A network file system has whatever locks it
  *     has: do not use one.
  *
+ * Faults
+ *     What happens where something fails that is not the caller's doing. The comment of each function ends
+ *     with the kind of call that it is.
+ *     memory         Nothing but memory of the process: no disk, file or other process can make it fail. A
+ *                    large allocation that fails is OUT_OF_MEMORY and changes nothing; NULL, as each
+ *                    says, where there is no status.
+ *     handle         The same, on a ledger: also CLOSED, WRONG_THREAD.
+ *     configuration  Reads one file: IO where that fails, LIMIT_EXCEEDED above 1 MiB. Nothing is taken then.
+ *     read           Changes nothing, so it can be called again. Disk: IO, with file and reason in the
+ *                    message. Rows that are no entries are passed over, counted (`rows_skipped`) and
+ *                    logged, or CORRUPT where one was asked for; a damaged file is CORRUPT. With a log, what
+ *                    memory knows needs no disk. READ_ONLY for a read-only ledger whose -journal a dead
+ *                    process left. Others that die or are stopped do not hold it up.
+ *     append         All or nothing. Disk full, quota, limit of file size: NO_SPACE; another error: IO; no
+ *                    longer writable: READ_ONLY; a damaged or planted file: CORRUPT; large allocations:
+ *                    OUT_OF_MEMORY. Nothing was written then, and the call can be made again when the
+ *                    cause is gone. With a log the disk shows at FULL, when the log is full, or in a batch too
+ *                    large for it. At FULL an error with simledger_error_entry_id is an entry that is in
+ *                    the ledger and perhaps not on the medium: append it again with `on_duplicate = ignore`.
+ *                    Killed in the call: it is there as a whole, or not. A process that is stopped in its
+ *                    turn: BUSY when `timeout` is over. Power cut: see Durability.
+ *     maintenance    As an append, but done in steps: simledger_error_work_done says how far it came, and
+ *                    what was done stays. Killed, or the power cut: what was done and told stays, and the
+ *                    ledger is whole. simledger_option_set is done or, by the next append at the latest, undone.
+ *     open           Nothing stays open where it fails. INCOMPATIBLE: no ledger, a newer one, planted
+ *                    expressions, a log of another one. CORRUPT: a damaged file or log. IO: no regular
+ *                    file, companions that cannot be opened. NO_SPACE: no room for the log or a new
+ *                    file. UNSUPPORTED: a log on another machine's file system or without locks. It
+ *                    recovers what a killed process left; after a power cut the log callback is told
+ *                    (WARN) where entries were lost.
+ *     close          Closes all the same. IO, NO_SPACE: entries stay in `<path>-log` or -wal, and the
+ *                    next opening stores them.
+ *
  * Never
  *     The library never prints, exits, installs signal handlers, reads the environment or a file
  *     unasked, and no panic of its Rust code crosses into the caller: it becomes INTERNAL.
@@ -541,6 +574,8 @@ extern "C" {
  * The name of a status without its prefix, such as "BUSY"; "UNKNOWN" for a number that is none.
  *
  * The string is constant. Any thread.
+ *
+ * Faults: memory.
  */
 const char *simledger_status_name(simledger_status status);
 
@@ -548,6 +583,8 @@ const char *simledger_status_name(simledger_status status);
  * A sentence about a status.
  *
  * The string is constant. Any thread.
+ *
+ * Faults: memory.
  */
 const char *simledger_status_description(simledger_status status);
 
@@ -555,6 +592,8 @@ const char *simledger_status_description(simledger_status status);
  * The version of the library that runs, such as "0.1.0".
  *
  * The string is constant. Any thread.
+ *
+ * Faults: memory.
  */
 const char *simledger_version(void);
 
@@ -562,6 +601,8 @@ const char *simledger_version(void);
  * The version of the C API of the library that runs; compare with `SIMLEDGER_ABI_VERSION`.
  *
  * Any thread.
+ *
+ * Faults: memory.
  */
 uint32_t simledger_abi_version(void);
 
@@ -570,11 +611,15 @@ uint32_t simledger_abi_version(void);
  * own, whatever SQLite the program is linked with.
  *
  * The string is constant. Any thread.
+ *
+ * Faults: memory.
  */
 const char *simledger_sqlite_version(void);
 
 /**
  * The status that the call returned; `SIMLEDGER_OK` for NULL.
+ *
+ * Faults: memory.
  */
 simledger_status simledger_error_status(const simledger_error *error);
 
@@ -583,6 +628,8 @@ simledger_status simledger_error_status(const simledger_error *error);
  * value that a `simledger_entry_feature_` function is about.
  *
  * The string lives as long as the error.
+ *
+ * Faults: memory.
  */
 const char *simledger_error_message(const simledger_error *error);
 
@@ -590,36 +637,50 @@ const char *simledger_error_message(const simledger_error *error);
  * The argument, field of an entry or configuration key at fault; "" where there is none.
  *
  * The string lives as long as the error.
+ *
+ * Faults: memory.
  */
 const char *simledger_error_field(const simledger_error *error);
 
 /**
  * Which entry of a batch is at fault, counted from 0; `SIMLEDGER_NO_INDEX` where none is.
+ *
+ * Faults: memory.
  */
 size_t simledger_error_index(const simledger_error *error);
 
 /**
  * The id of the entry that is there already (`DUPLICATE`) or is damaged (`CORRUPT`); else 0.
+ *
+ * Faults: memory.
  */
 int64_t simledger_error_entry_id(const simledger_error *error);
 
 /**
  * What was done before the failure and stays done: entries that a cleanup deleted; else 0.
+ *
+ * Faults: memory.
  */
 int64_t simledger_error_work_done(const simledger_error *error);
 
 /**
  * SQLite's extended result code (<https://sqlite.org/rescode.html>); 0 where it had no part in it.
+ *
+ * Faults: memory.
  */
 int32_t simledger_error_sqlite_code(const simledger_error *error);
 
 /**
  * Whether the same call may succeed later with nothing else changed; false for NULL.
+ *
+ * Faults: memory.
  */
 bool simledger_error_retryable(const simledger_error *error);
 
 /**
  * Ends an error and the strings it lent. NULL is nothing.
+ *
+ * Faults: memory.
  */
 void simledger_error_free(simledger_error *error);
 
@@ -628,11 +689,15 @@ void simledger_error_free(simledger_error *error);
  *
  * Any thread. Free it with `simledger_config_free`; ledgers that were opened with it do not need
  * it any more.
+ *
+ * Faults: memory.
  */
 simledger_config *simledger_config_new(void);
 
 /**
  * Ends a configuration. NULL is nothing.
+ *
+ * Faults: memory.
  */
 void simledger_config_free(simledger_config *config);
 
@@ -689,6 +754,8 @@ void simledger_config_free(simledger_config *config);
  *
  * Returns OK; INVALID_ARGUMENT; INVALID_CONFIG (unknown key, with the nearest name; a value out of
  * range), and then nothing is changed; INTERNAL.
+ *
+ * Faults: memory.
  */
 simledger_status simledger_config_set(simledger_config *config,
                                       const char *key,
@@ -707,6 +774,8 @@ simledger_status simledger_config_set(simledger_config *config,
  *
  * Returns OK; INVALID_ARGUMENT; INVALID_CONFIG (unknown key, with the nearest name);
  * OUT_OF_MEMORY; INTERNAL.
+ *
+ * Faults: memory.
  */
 simledger_status simledger_config_get(const simledger_config *config,
                                       const char *key,
@@ -728,6 +797,8 @@ simledger_status simledger_config_get(const simledger_config *config,
  * Returns OK; INVALID_ARGUMENT; IO (missing, a directory, no permission); LIMIT_EXCEEDED (too
  * large); INVALID_CONFIG (no valid YAML, a list or mapping or alias as value, a value out of
  * range: the message names the line); INTERNAL. Whatever is not OK changed nothing.
+ *
+ * Faults: configuration.
  */
 simledger_status simledger_config_load_file(simledger_config *config,
                                             const char *path,
@@ -741,6 +812,8 @@ simledger_status simledger_config_load_file(simledger_config *config,
  *
  * Not while another thread calls setenv or putenv. Returns OK; INVALID_ARGUMENT; INVALID_CONFIG (a
  * value out of range: the message names the variable), and then nothing is changed; INTERNAL.
+ *
+ * Faults: memory.
  */
 simledger_status simledger_config_load_environment(simledger_config *config,
                                                    simledger_error **error);
@@ -749,6 +822,8 @@ simledger_status simledger_config_load_environment(simledger_config *config,
  * How many configuration keys there are.
  *
  * Any thread.
+ *
+ * Faults: memory.
  */
 size_t simledger_config_key_count(void);
 
@@ -756,6 +831,8 @@ size_t simledger_config_key_count(void);
  * The name of a configuration key, counted from 0; "" where there is none.
  *
  * The string is constant. Any thread.
+ *
+ * Faults: memory.
  */
 const char *simledger_config_key_name(size_t index);
 
@@ -763,6 +840,8 @@ const char *simledger_config_key_name(size_t index);
  * The default of a configuration key, counted from 0; "" where there is none.
  *
  * The string is constant. Any thread.
+ *
+ * Faults: memory.
  */
 const char *simledger_config_key_default(size_t index);
 
@@ -770,6 +849,8 @@ const char *simledger_config_key_default(size_t index);
  * What the values of a configuration key may be, counted from 0; "" where there is none.
  *
  * The string is constant. Any thread.
+ *
+ * Faults: memory.
  */
 const char *simledger_config_key_range(size_t index);
 
@@ -777,6 +858,8 @@ const char *simledger_config_key_range(size_t index);
  * What a configuration key is for, in a sentence, counted from 0; "" where there is none.
  *
  * The string is constant. Any thread.
+ *
+ * Faults: memory.
  */
 const char *simledger_config_key_doc(size_t index);
 
@@ -793,6 +876,8 @@ const char *simledger_config_key_doc(size_t index);
  *   Not told when this function fails.
  *
  * Returns OK; INVALID_ARGUMENT (`config` is NULL, or `level` is no level); INTERNAL.
+ *
+ * Faults: memory.
  */
 simledger_status simledger_config_set_log(simledger_config *config,
                                           int32_t level,
@@ -811,6 +896,8 @@ simledger_status simledger_config_set_log(simledger_config *config,
  *   metric `log_lines_dropped` counts. 0: no queue.
  *
  * Returns OK; INVALID_ARGUMENT, and then nothing is changed; INTERNAL.
+ *
+ * Faults: memory.
  */
 simledger_status simledger_config_set_log_queue(simledger_config *config,
                                                 int32_t level,
@@ -826,6 +913,8 @@ simledger_status simledger_config_set_log_queue(simledger_config *config,
  * - `ledger`: gets the handle, yours until `simledger_close`; NULL on failure.
  *
  * Any thread. Returns what `simledger_open` returns.
+ *
+ * Faults: open.
  */
 simledger_status simledger_open_path(const char *path,
                                      size_t path_len,
@@ -848,6 +937,8 @@ simledger_status simledger_open_path(const char *path,
  * process for all of `timeout`); LIMIT_EXCEEDED (65,536 open ledgers); UNSUPPORTED (`commit = log`
  * where there can be none; a process that was made without the handlers of fork); OUT_OF_MEMORY;
  * INTERNAL.
+ *
+ * Faults: open.
  */
 simledger_status simledger_open(const simledger_config *config,
                                 simledger_ledger **ledger,
@@ -866,6 +957,8 @@ simledger_status simledger_open(const simledger_config *config,
  * handle; from inside its callback: it stays open); IO, NO_SPACE, CORRUPT (the file could not be
  * put in order; all that was acknowledged is in it, in its WAL or in its commit log, and the next
  * opening goes on from there); INTERNAL.
+ *
+ * Faults: close.
  */
 simledger_status simledger_close(simledger_ledger *ledger,
                                  simledger_error **error);
@@ -877,6 +970,8 @@ simledger_status simledger_close(simledger_ledger *ledger,
  * Any thread, but not from inside a log callback. Returns OK; INVALID_ARGUMENT (inside a
  * callback: nothing is closed); otherwise the first failure that a `simledger_close` returned,
  * INTERNAL among them, with all ledgers closed all the same.
+ *
+ * Faults: close.
  */
 simledger_status simledger_shutdown(simledger_error **error);
 
@@ -902,6 +997,8 @@ simledger_status simledger_shutdown(simledger_error **error);
  * one that cannot change now), and then nothing is changed; or as any call that writes: BUSY,
  * INTERRUPTED, DUPLICATE, READ_ONLY, NO_SPACE, IO, CORRUPT, CLOSED, WRONG_THREAD, OUT_OF_MEMORY,
  * INTERNAL.
+ *
+ * Faults: maintenance.
  */
 simledger_status simledger_option_set(simledger_ledger *ledger,
                                       const char *key,
@@ -919,6 +1016,8 @@ simledger_status simledger_option_set(simledger_ledger *ledger,
  *
  * Any thread. Returns OK; INVALID_ARGUMENT; INVALID_CONFIG (unknown key, with the nearest name);
  * IO (the file is not where it was); CLOSED; WRONG_THREAD; OUT_OF_MEMORY; INTERNAL.
+ *
+ * Faults: handle.
  */
 simledger_status simledger_option_get(simledger_ledger *ledger,
                                       const char *key,
@@ -934,6 +1033,8 @@ simledger_status simledger_option_get(simledger_ledger *ledger,
  *
  * Any thread, also with `check_same_thread`, and also from a callback; not from a signal handler.
  * Returns OK; INVALID_ARGUMENT; CLOSED; INTERNAL.
+ *
+ * Faults: handle.
  */
 simledger_status simledger_interrupt(simledger_ledger *ledger, simledger_error **error);
 
@@ -956,6 +1057,8 @@ simledger_status simledger_interrupt(simledger_ledger *ledger, simledger_error *
  * its id); INVALID_ARGUMENT; INVALID_ENTRY; DUPLICATE; or as any call on a ledger: BUSY,
  * INTERRUPTED, READ_ONLY, NO_SPACE, IO, CORRUPT, CLOSED, LIMIT_EXCEEDED (no ids left),
  * WRONG_THREAD, OUT_OF_MEMORY, INTERNAL. Whatever is not OK wrote nothing.
+ *
+ * Faults: append.
  */
 simledger_status simledger_append_json(simledger_ledger *ledger,
                                        const char *json,
@@ -975,6 +1078,8 @@ simledger_status simledger_append_json(simledger_ledger *ledger,
  * - `id`: gets the id of the entry, from 1; 0 on failure. May be NULL.
  *
  * Any thread. Returns what `simledger_append_json` returns.
+ *
+ * Faults: append.
  */
 simledger_status simledger_append(simledger_ledger *ledger,
                                   double timestamp,
@@ -999,6 +1104,8 @@ simledger_status simledger_append(simledger_ledger *ledger,
  *
  * Any thread. Returns what `simledger_append_json` returns; `simledger_error_index` names the
  * entry at fault.
+ *
+ * Faults: append.
  */
 simledger_status simledger_append_many_json(simledger_ledger *ledger,
                                             const char *json,
@@ -1015,6 +1122,8 @@ simledger_status simledger_append_many_json(simledger_ledger *ledger,
  * - `json`: UTF-8, lent for the call, `json_len` bytes long or `SIMLEDGER_NUL_TERMINATED`.
  *
  * Any thread. Returns OK; INVALID_ARGUMENT; INVALID_ENTRY; CLOSED; OUT_OF_MEMORY; INTERNAL.
+ *
+ * Faults: memory.
  */
 simledger_status simledger_validate_json(simledger_ledger *ledger,
                                          const char *json,
@@ -1029,6 +1138,8 @@ simledger_status simledger_validate_json(simledger_ledger *ledger,
  *
  * Any thread. Returns OK; INVALID_ARGUMENT; CLOSED; LIMIT_EXCEEDED (65,536 open transactions);
  * INTERNAL.
+ *
+ * Faults: handle.
  */
 simledger_status simledger_transaction_begin(simledger_ledger *ledger,
                                              simledger_transaction **transaction,
@@ -1043,6 +1154,8 @@ simledger_status simledger_transaction_begin(simledger_ledger *ledger,
  *
  * One thread at a time. Returns OK; INVALID_ARGUMENT; INVALID_ENTRY (and the transaction is as it
  * was); CLOSED (committed or freed); OUT_OF_MEMORY; INTERNAL.
+ *
+ * Faults: memory.
  */
 simledger_status simledger_transaction_append(simledger_transaction *transaction,
                                               double timestamp,
@@ -1062,6 +1175,8 @@ simledger_status simledger_transaction_append(simledger_transaction *transaction
  * - `index`: gets which entry of the transaction it is, counted from 0; 0 on failure. May be NULL.
  *
  * One thread at a time. Returns what `simledger_transaction_append` returns.
+ *
+ * Faults: memory.
  */
 simledger_status simledger_transaction_append_json(simledger_transaction *transaction,
                                                    const char *json,
@@ -1078,6 +1193,8 @@ simledger_status simledger_transaction_append_json(simledger_transaction *transa
  *   an entry.
  *
  * One thread at a time. Returns OK; INVALID_ARGUMENT; CLOSED; INTERNAL.
+ *
+ * Faults: memory.
  */
 simledger_status simledger_transaction_expect_last_id(simledger_transaction *transaction,
                                                       int64_t id,
@@ -1087,6 +1204,8 @@ simledger_status simledger_transaction_expect_last_id(simledger_transaction *tra
  * How many entries a transaction holds; 0 for NULL and for one that was committed or freed.
  *
  * One thread at a time.
+ *
+ * Faults: memory.
  */
 size_t simledger_transaction_len(const simledger_transaction *transaction);
 
@@ -1106,6 +1225,8 @@ size_t simledger_transaction_len(const simledger_transaction *transaction);
  * transaction has ended, or the ledger was closed); or as any append: BUSY, INTERRUPTED,
  * READ_ONLY, NO_SPACE, IO, CORRUPT, LIMIT_EXCEEDED, WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
  * Whatever is not OK wrote nothing.
+ *
+ * Faults: append.
  */
 simledger_status simledger_transaction_commit(simledger_transaction *transaction,
                                               int64_t *first_id,
@@ -1117,6 +1238,8 @@ simledger_status simledger_transaction_commit(simledger_transaction *transaction
  * ended, is nothing; so is one that is being committed at this moment, from inside a callback.
  *
  * One thread at a time.
+ *
+ * Faults: memory.
  */
 void simledger_transaction_free(simledger_transaction *transaction);
 
@@ -1124,16 +1247,22 @@ void simledger_transaction_free(simledger_transaction *transaction);
  * New features without keys: `{}`. Never NULL.
  *
  * Any thread. Free them with `simledger_features_free`.
+ *
+ * Faults: memory.
  */
 simledger_features *simledger_features_new(void);
 
 /**
  * Ends features and the text they lent. NULL is nothing.
+ *
+ * Faults: memory.
  */
 void simledger_features_free(simledger_features *features);
 
 /**
  * Takes all keys away, to begin the next features. NULL is nothing.
+ *
+ * Faults: memory.
  */
 void simledger_features_clear(simledger_features *features);
 
@@ -1144,6 +1273,8 @@ void simledger_features_clear(simledger_features *features);
  *
  * The text ends with a NUL and lives until the features are changed or freed. "" with length 0 for
  * NULL; NULL with length 0, which no append takes, where there is no memory for it.
+ *
+ * Faults: memory.
  */
 const char *simledger_features_json(const simledger_features *features, size_t *len);
 
@@ -1155,6 +1286,8 @@ const char *simledger_features_json(const simledger_features *features, size_t *
  * - `value`: finite.
  *
  * Returns OK; INVALID_ARGUMENT (also NaN and infinities), and then nothing is changed; OUT_OF_MEMORY; INTERNAL.
+ *
+ * Faults: memory.
  */
 simledger_status simledger_features_set_number(simledger_features *features,
                                                const char *key,
@@ -1168,6 +1301,8 @@ simledger_status simledger_features_set_number(simledger_features *features,
  * - `key`: UTF-8, lent for the call, `key_len` bytes long or `SIMLEDGER_NUL_TERMINATED`.
  *
  * Returns OK; INVALID_ARGUMENT; OUT_OF_MEMORY; INTERNAL.
+ *
+ * Faults: memory.
  */
 simledger_status simledger_features_set_integer(simledger_features *features,
                                                 const char *key,
@@ -1181,6 +1316,8 @@ simledger_status simledger_features_set_integer(simledger_features *features,
  * - `key`: UTF-8, lent for the call, `key_len` bytes long or `SIMLEDGER_NUL_TERMINATED`.
  *
  * Returns OK; INVALID_ARGUMENT; OUT_OF_MEMORY; INTERNAL.
+ *
+ * Faults: memory.
  */
 simledger_status simledger_features_set_boolean(simledger_features *features,
                                                 const char *key,
@@ -1195,6 +1332,8 @@ simledger_status simledger_features_set_boolean(simledger_features *features,
  * - `value`: likewise; what needs escapes gets them.
  *
  * Returns OK; INVALID_ARGUMENT; OUT_OF_MEMORY; INTERNAL.
+ *
+ * Faults: memory.
  */
 simledger_status simledger_features_set_text(simledger_features *features,
                                              const char *key,
@@ -1212,6 +1351,8 @@ simledger_status simledger_features_set_text(simledger_features *features,
  *
  * Returns OK; INVALID_ARGUMENT; INVALID_ENTRY (it is no valid JSON), and then nothing is changed;
  * OUT_OF_MEMORY; INTERNAL.
+ *
+ * Faults: memory.
  */
 simledger_status simledger_features_set_json(simledger_features *features,
                                              const char *key,
@@ -1228,6 +1369,8 @@ simledger_status simledger_features_set_json(simledger_features *features,
  *
  * Returns OK; INVALID_ARGUMENT (also NaN and infinities; `simledger_error_index` says which), and
  * then nothing is changed; OUT_OF_MEMORY; INTERNAL.
+ *
+ * Faults: memory.
  */
 simledger_status simledger_features_set_numbers(simledger_features *features,
                                                 const char *key,
@@ -1244,6 +1387,8 @@ simledger_status simledger_features_set_numbers(simledger_features *features,
  * - `values`: `len` numbers, lent for the call; may be NULL if `len` is 0.
  *
  * Returns OK; INVALID_ARGUMENT; OUT_OF_MEMORY; INTERNAL.
+ *
+ * Faults: memory.
  */
 simledger_status simledger_features_set_integers(simledger_features *features,
                                                  const char *key,
@@ -1272,6 +1417,8 @@ simledger_status simledger_features_set_integers(simledger_features *features,
  * Any thread. Returns OK; INVALID_ARGUMENT; LIMIT_EXCEEDED (one entry alone takes more than
  * `result_bytes_max`); or as any call on a ledger: BUSY, INTERRUPTED, IO, CORRUPT, CLOSED,
  * WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
+ *
+ * Faults: read.
  */
 simledger_status simledger_poll_since(simledger_ledger *ledger,
                                       int64_t last_seen_id,
@@ -1287,6 +1434,8 @@ simledger_status simledger_poll_since(simledger_ledger *ledger,
  * Any thread. Returns OK; INVALID_ARGUMENT; LIMIT_EXCEEDED (they take more than
  * `result_bytes_max`: read in pages with `simledger_poll_since`); or as any call on a ledger:
  * BUSY, INTERRUPTED, IO, CORRUPT, CLOSED, WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
+ *
+ * Faults: read.
  */
 simledger_status simledger_read_all(simledger_ledger *ledger,
                                     simledger_entries **entries,
@@ -1302,6 +1451,8 @@ simledger_status simledger_read_all(simledger_ledger *ledger,
  * Any thread. Returns OK; NOT_FOUND (without an error object); INVALID_ARGUMENT; CORRUPT (also
  * where the row is no valid entry); or as any call on a ledger: BUSY, INTERRUPTED, IO, CLOSED,
  * WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
+ *
+ * Faults: read.
  */
 simledger_status simledger_get_by_id(simledger_ledger *ledger,
                                      int64_t id,
@@ -1319,6 +1470,8 @@ simledger_status simledger_get_by_id(simledger_ledger *ledger,
  * Any thread. Returns OK; INVALID_ARGUMENT; LIMIT_EXCEEDED (they take more than
  * `result_bytes_max`: give a smaller limit); or as any call on a ledger: BUSY, INTERRUPTED, IO,
  * CORRUPT, CLOSED, WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
+ *
+ * Faults: read.
  */
 simledger_status simledger_read_by_node(simledger_ledger *ledger,
                                         const char *node_id,
@@ -1335,6 +1488,8 @@ simledger_status simledger_read_by_node(simledger_ledger *ledger,
  * Any thread. SQLite counts by reading an index through: milliseconds for a million. Returns OK;
  * INVALID_ARGUMENT; or as any call on a ledger: BUSY, INTERRUPTED, IO, CORRUPT, CLOSED,
  * WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
+ *
+ * Faults: read.
  */
 simledger_status simledger_count(simledger_ledger *ledger, int64_t *count, simledger_error **error);
 
@@ -1344,6 +1499,8 @@ simledger_status simledger_count(simledger_ledger *ledger, int64_t *count, simle
  * - `id`: gets the id; 0 if there is no entry, and on failure.
  *
  * Any thread. Returns what `simledger_count` returns.
+ *
+ * Faults: read.
  */
 simledger_status simledger_first_id(simledger_ledger *ledger, int64_t *id, simledger_error **error);
 
@@ -1354,6 +1511,8 @@ simledger_status simledger_first_id(simledger_ledger *ledger, int64_t *id, simle
  * - `id`: gets the id; 0 if there never was an entry, and on failure.
  *
  * Any thread. Returns what `simledger_count` returns.
+ *
+ * Faults: read.
  */
 simledger_status simledger_last_id(simledger_ledger *ledger, int64_t *id, simledger_error **error);
 
@@ -1361,11 +1520,15 @@ simledger_status simledger_last_id(simledger_ledger *ledger, int64_t *id, simled
  * A new query: all entries, in the order of their ids. Never NULL.
  *
  * Any thread. Free it with `simledger_query_free`.
+ *
+ * Faults: memory.
  */
 simledger_query *simledger_query_new(void);
 
 /**
  * Ends a query. NULL is nothing. Results that it gave stay.
+ *
+ * Faults: memory.
  */
 void simledger_query_free(simledger_query *query);
 
@@ -1375,6 +1538,8 @@ void simledger_query_free(simledger_query *query);
  *
  * Returns OK; INVALID_ARGUMENT (not a number, or no time between them: `from` must be below `to`),
  * and then nothing is changed; INTERNAL.
+ *
+ * Faults: memory.
  */
 simledger_status simledger_query_set_time_range(simledger_query *query,
                                                 double from,
@@ -1387,6 +1552,8 @@ simledger_status simledger_query_set_time_range(simledger_query *query,
  * - `first`: from 1. `last`: from `first`; `INT64_MAX` leaves that side open.
  *
  * Returns OK; INVALID_ARGUMENT (below 1, or reversed), and then nothing is changed; INTERNAL.
+ *
+ * Faults: memory.
  */
 simledger_status simledger_query_set_id_range(simledger_query *query,
                                               int64_t first,
@@ -1400,6 +1567,8 @@ simledger_status simledger_query_set_id_range(simledger_query *query,
  *   not blank, at most 1024 bytes. At most 1,000 nodes.
  *
  * Returns OK; INVALID_ARGUMENT, and then nothing is changed; INTERNAL.
+ *
+ * Faults: memory.
  */
 simledger_status simledger_query_add_node(simledger_query *query,
                                           const char *node_id,
@@ -1413,6 +1582,8 @@ simledger_status simledger_query_add_node(simledger_query *query,
  * - `node_id`: as of `simledger_query_add_node`.
  *
  * Returns what `simledger_query_add_node` returns.
+ *
+ * Faults: memory.
  */
 simledger_status simledger_query_exclude_node(simledger_query *query,
                                               const char *node_id,
@@ -1423,6 +1594,8 @@ simledger_status simledger_query_exclude_node(simledger_query *query,
  * Only entries whose confidence is at least this, 0 to 1. Replaces an earlier one.
  *
  * Returns OK; INVALID_ARGUMENT, and then nothing is changed; INTERNAL.
+ *
+ * Faults: memory.
  */
 simledger_status simledger_query_set_min_confidence(simledger_query *query,
                                                     double min_confidence,
@@ -1432,6 +1605,8 @@ simledger_status simledger_query_set_min_confidence(simledger_query *query,
  * In which order entries come: one of the `SIMLEDGER_ORDER_` constants.
  *
  * Returns OK; INVALID_ARGUMENT, and then nothing is changed; INTERNAL.
+ *
+ * Faults: memory.
  */
 simledger_status simledger_query_set_order(simledger_query *query,
                                            int32_t order,
@@ -1441,6 +1616,8 @@ simledger_status simledger_query_set_order(simledger_query *query,
  * At most so many entries, from 1; `SIMLEDGER_NO_LIMIT` for all.
  *
  * Returns OK; INVALID_ARGUMENT, and then nothing is changed; INTERNAL.
+ *
+ * Faults: memory.
  */
 simledger_status simledger_query_set_limit(simledger_query *query,
                                            size_t limit,
@@ -1457,6 +1634,8 @@ simledger_status simledger_query_set_limit(simledger_query *query,
  * - `id`: from 1.
  *
  * Returns OK; INVALID_ARGUMENT, and then nothing is changed; INTERNAL.
+ *
+ * Faults: memory.
  */
 simledger_status simledger_query_set_after(simledger_query *query,
                                            double timestamp,
@@ -1473,6 +1652,8 @@ simledger_status simledger_query_set_after(simledger_query *query,
  * Any thread. Returns OK; INVALID_ARGUMENT; LIMIT_EXCEEDED (they take more than
  * `result_bytes_max`: set a limit and go page by page); or as any call on a ledger: BUSY,
  * INTERRUPTED, IO, CORRUPT, CLOSED, WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
+ *
+ * Faults: read.
  */
 simledger_status simledger_query_run(simledger_ledger *ledger,
                                      const simledger_query *query,
@@ -1489,6 +1670,8 @@ simledger_status simledger_query_run(simledger_ledger *ledger,
  * - `entries`: gets the result, yours until `simledger_entries_free`; NULL on failure.
  *
  * Any thread. Returns what `simledger_poll_since` returns.
+ *
+ * Faults: read.
  */
 simledger_status simledger_query_poll(simledger_ledger *ledger,
                                       const simledger_query *query,
@@ -1506,6 +1689,8 @@ simledger_status simledger_query_poll(simledger_ledger *ledger,
  *
  * Any thread. Returns OK; INVALID_ARGUMENT; or as any call on a ledger: BUSY, INTERRUPTED, IO,
  * CORRUPT, CLOSED, WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
+ *
+ * Faults: read.
  */
 simledger_status simledger_query_plan(simledger_ledger *ledger,
                                       const simledger_query *query,
@@ -1544,6 +1729,8 @@ simledger_status simledger_query_plan(simledger_ledger *ledger,
  * the statement or its parameters); INTERRUPTED (the time is up, or `simledger_interrupt`);
  * LIMIT_EXCEEDED (the JSON, or a value, takes more than `result_bytes_max`, or the statement needs more memory
  * and temporary files than it may have); or as any call on a ledger: BUSY, IO, CORRUPT, CLOSED, WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
+ *
+ * Faults: read.
  */
 simledger_status simledger_sql(simledger_ledger *ledger,
                                const char *sql,
@@ -1585,6 +1772,8 @@ simledger_status simledger_sql(simledger_ledger *ledger,
  * (also where another thread closes the ledger meanwhile); INTERRUPTED (`simledger_interrupt`);
  * LIMIT_EXCEEDED (one entry alone takes more than `result_bytes_max`); or as any call on a ledger:
  * BUSY, IO, CORRUPT, WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
+ *
+ * Faults: read.
  */
 simledger_status simledger_wait_since(simledger_ledger *ledger,
                                       int64_t last_seen_id,
@@ -1606,6 +1795,8 @@ simledger_status simledger_wait_since(simledger_ledger *ledger,
  * Any thread. Returns OK; INVALID_ARGUMENT; LIMIT_EXCEEDED (65,536 open watches, or no descriptor
  * left); or as any call on a ledger: BUSY, INTERRUPTED, IO, CORRUPT, CLOSED, WRONG_THREAD,
  * OUT_OF_MEMORY, INTERNAL.
+ *
+ * Faults: read.
  */
 simledger_status simledger_watch_open(simledger_ledger *ledger,
                                       int64_t last_seen_id,
@@ -1622,6 +1813,8 @@ simledger_status simledger_watch_open(simledger_ledger *ledger,
  * - `descriptor`: gets it; -1 on failure.
  *
  * Any thread. Returns OK; INVALID_ARGUMENT; CLOSED; INTERNAL.
+ *
+ * Faults: handle.
  */
 simledger_status simledger_watch_descriptor(simledger_watch *watch,
                                             int32_t *descriptor,
@@ -1641,6 +1834,8 @@ simledger_status simledger_watch_descriptor(simledger_watch *watch,
  * INVALID_ARGUMENT; CLOSED (the watch or its ledger); LIMIT_EXCEEDED (one entry alone takes more
  * than `result_bytes_max`); or as any call on a ledger: BUSY, INTERRUPTED, IO, CORRUPT,
  * WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
+ *
+ * Faults: read.
  */
 simledger_status simledger_watch_poll(simledger_watch *watch,
                                       size_t limit,
@@ -1653,11 +1848,15 @@ simledger_status simledger_watch_poll(simledger_watch *watch,
  *
  * Any thread, but not from inside a callback of its ledger. Returns OK; INVALID_ARGUMENT; CLOSED
  * (it was closed before); INTERNAL.
+ *
+ * Faults: close.
  */
 simledger_status simledger_watch_close(simledger_watch *watch, simledger_error **error);
 
 /**
  * How many entries there are; 0 for NULL.
+ *
+ * Faults: memory.
  */
 size_t simledger_entries_len(const simledger_entries *entries);
 
@@ -1665,6 +1864,8 @@ size_t simledger_entries_len(const simledger_entries *entries);
  * The last id that was examined, rows that are no valid entries included: pass it to the next
  * `simledger_poll_since`. Never smaller than the poll's `last_seen_id`. Of a read that is no poll,
  * the last id that the ledger held. 0 for NULL.
+ *
+ * Faults: memory.
  */
 int64_t simledger_entries_position(const simledger_entries *entries);
 
@@ -1676,6 +1877,8 @@ int64_t simledger_entries_position(const simledger_entries *entries);
  * A mark and not a count: any ids up to it may be missing, also between the entries of the result
  * and after them. Each poll that begins below the mark reports it; one with a filter for a range of
  * ids begins there.
+ *
+ * Faults: memory.
  */
 int64_t simledger_entries_gap_before(const simledger_entries *entries);
 
@@ -1683,6 +1886,8 @@ int64_t simledger_entries_gap_before(const simledger_entries *entries);
  * The entry at `index`, counted from 0; NULL for NULL and where there is none.
  *
  * Borrowed: it lives as long as the result. `simledger_entry_retain` makes one of your own of it.
+ *
+ * Faults: memory.
  */
 const simledger_entry *simledger_entries_get(const simledger_entries *entries, size_t index);
 
@@ -1694,12 +1899,16 @@ const simledger_entry *simledger_entries_get(const simledger_entries *entries, s
  *
  * The string lives as long as the result. NULL with length 0 for NULL, and where there is no
  * memory for it.
+ *
+ * Faults: memory.
  */
 const char *simledger_entries_json(const simledger_entries *entries, size_t *len);
 
 /**
  * Ends a result, the entries borrowed from it and the strings it lent. NULL is nothing. Entries
  * that were retained stay.
+ *
+ * Faults: memory.
  */
 void simledger_entries_free(simledger_entries *entries);
 
@@ -1716,6 +1925,8 @@ void simledger_entries_free(simledger_entries *entries);
  *
  * Any thread. Returns OK; INVALID_ARGUMENT (NULL, or `struct_size` is no size of this struct);
  * INTERNAL.
+ *
+ * Faults: memory.
  */
 simledger_status simledger_entries_views(const simledger_entries *entries,
                                          size_t first,
@@ -1727,6 +1938,8 @@ simledger_status simledger_entries_views(const simledger_entries *entries,
 /**
  * How many chunks the entries of a result are in; 0 for NULL. One after the other they are the
  * result.
+ *
+ * Faults: memory.
  */
 size_t simledger_entries_chunk_count(const simledger_entries *entries);
 
@@ -1739,6 +1952,8 @@ size_t simledger_entries_chunk_count(const simledger_entries *entries);
  *
  * Any thread. Returns OK; INVALID_ARGUMENT (NULL, no such chunk, or `struct_size` is no size of
  * this struct); INTERNAL.
+ *
+ * Faults: memory.
  */
 simledger_status simledger_entries_columns(const simledger_entries *entries,
                                            size_t chunk,
@@ -1747,11 +1962,15 @@ simledger_status simledger_entries_columns(const simledger_entries *entries,
 
 /**
  * Its id: its place in the ledger's order, from 1; 0 for NULL.
+ *
+ * Faults: memory.
  */
 int64_t simledger_entry_id(const simledger_entry *entry);
 
 /**
  * When it was found, in seconds, Unix or simulated; 0 for NULL.
+ *
+ * Faults: memory.
  */
 double simledger_entry_timestamp(const simledger_entry *entry);
 
@@ -1761,6 +1980,8 @@ double simledger_entry_timestamp(const simledger_entry *entry);
  * - `len`: gets its length in bytes; may be NULL.
  *
  * The string is UTF-8, ends with a NUL, holds no other, and lives as long as the entry.
+ *
+ * Faults: memory.
  */
 const char *simledger_entry_node_id(const simledger_entry *entry, size_t *len);
 
@@ -1770,17 +1991,23 @@ const char *simledger_entry_node_id(const simledger_entry *entry, size_t *len);
  * - `len`: gets its length in bytes; may be NULL.
  *
  * The string is UTF-8, ends with a NUL, holds no other, and lives as long as the entry.
+ *
+ * Faults: memory.
  */
 const char *simledger_entry_features_json(const simledger_entry *entry, size_t *len);
 
 /**
  * How sure its finder is, from 0 to 1; 0 for NULL.
+ *
+ * Faults: memory.
  */
 double simledger_entry_confidence(const simledger_entry *entry);
 
 /**
  * When it was appended, in Unix seconds (whole ones, as SQLite's CURRENT_TIMESTAMP has them); 0
  * for NULL and where another program wrote a row that does not say.
+ *
+ * Faults: memory.
  */
 double simledger_entry_created_at(const simledger_entry *entry);
 
@@ -1789,11 +2016,15 @@ double simledger_entry_created_at(const simledger_entry *entry);
  * it holds on to the chunk of at most a megabyte or so that the entry is in.
  *
  * Free it with `simledger_entry_free`. It may live longer than the result and the ledger.
+ *
+ * Faults: memory.
  */
 simledger_entry *simledger_entry_retain(const simledger_entry *entry);
 
 /**
  * Ends an entry of your own. NULL is nothing. Never for a borrowed one.
+ *
+ * Faults: memory.
  */
 void simledger_entry_free(simledger_entry *entry);
 
@@ -1807,6 +2038,8 @@ void simledger_entry_free(simledger_entry *entry);
  *
  * Any thread. Costs what it takes to read the features up to there. Returns OK; NOT_FOUND (the
  * pointer leads nowhere); INVALID_ARGUMENT (the pointer is malformed); INTERNAL.
+ *
+ * Faults: memory.
  */
 simledger_status simledger_entry_feature_type(const simledger_entry *entry,
                                               const char *pointer,
@@ -1825,6 +2058,8 @@ simledger_status simledger_entry_feature_type(const simledger_entry *entry,
  * Any thread. Costs what it takes to read the features up to there. Returns OK; NOT_FOUND (the
  * pointer leads nowhere); INVALID_ARGUMENT (the pointer is malformed, or what is there is no
  * number); LIMIT_EXCEEDED (too large for a double); INTERNAL.
+ *
+ * Faults: memory.
  */
 simledger_status simledger_entry_feature_number(const simledger_entry *entry,
                                                 const char *pointer,
@@ -1843,6 +2078,8 @@ simledger_status simledger_entry_feature_number(const simledger_entry *entry,
  * Any thread. Costs what it takes to read the features up to there. Returns OK; NOT_FOUND (the
  * pointer leads nowhere); INVALID_ARGUMENT (the pointer is malformed, or what is there is no whole
  * number); LIMIT_EXCEEDED (too large for 64 bits, whatever way it is written); INTERNAL.
+ *
+ * Faults: memory.
  */
 simledger_status simledger_entry_feature_integer(const simledger_entry *entry,
                                                  const char *pointer,
@@ -1861,6 +2098,8 @@ simledger_status simledger_entry_feature_integer(const simledger_entry *entry,
  * Any thread. Costs what it takes to read the features up to there. Returns OK; NOT_FOUND (the
  * pointer leads nowhere); INVALID_ARGUMENT (the pointer is malformed, or what is there is
  * neither); INTERNAL.
+ *
+ * Faults: memory.
  */
 simledger_status simledger_entry_feature_boolean(const simledger_entry *entry,
                                                  const char *pointer,
@@ -1879,6 +2118,8 @@ simledger_status simledger_entry_feature_boolean(const simledger_entry *entry,
  * Any thread. Costs what it takes to read the features up to there. Returns OK; NOT_FOUND (the
  * pointer leads nowhere); INVALID_ARGUMENT (the pointer is malformed, or what is there is no
  * array); INTERNAL.
+ *
+ * Faults: memory.
  */
 simledger_status simledger_entry_feature_array_len(const simledger_entry *entry,
                                                    const char *pointer,
@@ -1897,6 +2138,8 @@ simledger_status simledger_entry_feature_array_len(const simledger_entry *entry,
  * Any thread. Returns OK; NOT_FOUND (the pointer leads nowhere); INVALID_ARGUMENT (the pointer is
  * malformed, or what is there is no array of numbers); LIMIT_EXCEEDED (there are more than
  * `values_max`, and the message says how many; or one is too large for a double); INTERNAL.
+ *
+ * Faults: memory.
  */
 simledger_status simledger_entry_feature_numbers(const simledger_entry *entry,
                                                  const char *pointer,
@@ -1917,6 +2160,8 @@ simledger_status simledger_entry_feature_numbers(const simledger_entry *entry,
  * Any thread. Returns OK; NOT_FOUND (the pointer leads nowhere); INVALID_ARGUMENT (the pointer is
  * malformed, or what is there is no string); CORRUPT (another program wrote half of a surrogate
  * pair); OUT_OF_MEMORY; INTERNAL.
+ *
+ * Faults: memory.
  */
 simledger_status simledger_entry_feature_text(const simledger_entry *entry,
                                               const char *pointer,
@@ -1934,6 +2179,8 @@ simledger_status simledger_entry_feature_text(const simledger_entry *entry,
  *
  * Any thread. Returns OK; NOT_FOUND (the pointer leads nowhere); INVALID_ARGUMENT (the pointer is
  * malformed); OUT_OF_MEMORY; INTERNAL.
+ *
+ * Faults: memory.
  */
 simledger_status simledger_entry_feature_json(const simledger_entry *entry,
                                               const char *pointer,
@@ -1960,6 +2207,8 @@ simledger_status simledger_entry_feature_json(const simledger_entry *entry,
  * Any thread. Returns OK; INVALID_ARGUMENT; or as any call on a ledger: BUSY, INTERRUPTED,
  * READ_ONLY, NO_SPACE, IO, CORRUPT, CLOSED, WRONG_THREAD, OUT_OF_MEMORY, INTERNAL. After a failure
  * `simledger_error_work_done` says how many were deleted before it; call again for the rest.
+ *
+ * Faults: maintenance.
  */
 simledger_status simledger_cleanup(simledger_ledger *ledger,
                                    double max_age_seconds,
@@ -1973,6 +2222,8 @@ simledger_status simledger_cleanup(simledger_ledger *ledger,
  * - `deleted`: gets how many were deleted; 0 on failure. May be NULL.
  *
  * Any thread. Returns what `simledger_cleanup` returns.
+ *
+ * Faults: maintenance.
  */
 simledger_status simledger_cleanup_before_timestamp(simledger_ledger *ledger,
                                                     double timestamp,
@@ -1986,6 +2237,8 @@ simledger_status simledger_cleanup_before_timestamp(simledger_ledger *ledger,
  * - `deleted`: gets how many were deleted; 0 on failure. May be NULL.
  *
  * Any thread. Returns what `simledger_cleanup` returns.
+ *
+ * Faults: maintenance.
  */
 simledger_status simledger_cleanup_before_id(simledger_ledger *ledger,
                                              int64_t id,
@@ -2003,6 +2256,8 @@ simledger_status simledger_cleanup_before_id(simledger_ledger *ledger,
  * Any thread. Returns OK; BUSY (another program kept the file locked); NO_SPACE (the entries stay in the
  * log); or as any call on a ledger: INTERRUPTED, IO, CORRUPT, CLOSED, WRONG_THREAD, OUT_OF_MEMORY,
  * INVALID_ARGUMENT, INTERNAL.
+ *
+ * Faults: maintenance.
  */
 simledger_status simledger_flush(simledger_ledger *ledger,
                                  simledger_error **error);
@@ -2016,6 +2271,8 @@ simledger_status simledger_flush(simledger_ledger *ledger,
  * Any thread. Returns OK; INVALID_ARGUMENT; BUSY (a reader or another process kept the WAL in use;
  * what could be folded in was); or as any call that writes: INTERRUPTED, READ_ONLY, NO_SPACE, IO,
  * CORRUPT, CLOSED, WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
+ *
+ * Faults: maintenance.
  */
 simledger_status simledger_checkpoint(simledger_ledger *ledger, simledger_error **error);
 
@@ -2026,6 +2283,8 @@ simledger_status simledger_checkpoint(simledger_ledger *ledger, simledger_error 
  * Any thread. Returns OK; INVALID_ARGUMENT; CORRUPT (also where the rows contradict the unique
  * constraint); or as any call that writes: BUSY, INTERRUPTED, READ_ONLY, NO_SPACE, IO, CLOSED,
  * WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
+ *
+ * Faults: maintenance.
  */
 simledger_status simledger_reindex(simledger_ledger *ledger, simledger_error **error);
 
@@ -2035,6 +2294,8 @@ simledger_status simledger_reindex(simledger_ledger *ledger, simledger_error **e
  *
  * Any thread. Returns OK; INVALID_ARGUMENT; or as any call that writes: BUSY, INTERRUPTED,
  * READ_ONLY, NO_SPACE, IO, CORRUPT, CLOSED, WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
+ *
+ * Faults: maintenance.
  */
 simledger_status simledger_optimize(simledger_ledger *ledger,
                                     simledger_error **error);
@@ -2053,6 +2314,8 @@ simledger_status simledger_optimize(simledger_ledger *ledger,
  * Any thread. Returns OK; INVALID_ARGUMENT; UNSUPPORTED (an incremental one on a file that needs a
  * full one); or as any call that writes: BUSY, INTERRUPTED, READ_ONLY, NO_SPACE, IO, CORRUPT,
  * CLOSED, WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
+ *
+ * Faults: maintenance.
  */
 simledger_status simledger_vacuum(simledger_ledger *ledger,
                                   int32_t how,
@@ -2076,6 +2339,8 @@ simledger_status simledger_vacuum(simledger_ledger *ledger,
  * INVALID_ARGUMENT; INTERRUPTED (`progress` ended it, or `simledger_interrupt`); CORRUPT (so
  * damaged that it cannot be checked); or as any call on a ledger: BUSY, INTERRUPTED, IO, CLOSED,
  * WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
+ *
+ * Faults: maintenance.
  */
 simledger_status simledger_integrity_check(simledger_ledger *ledger,
                                            size_t findings_max,
@@ -2090,6 +2355,8 @@ simledger_status simledger_integrity_check(simledger_ledger *ledger,
  *
  * Any thread. Returns OK; INVALID_ARGUMENT; IO (the file is not where it was); CLOSED;
  * WRONG_THREAD; INTERNAL.
+ *
+ * Faults: handle.
  */
 simledger_status simledger_invalidate_caches(simledger_ledger *ledger, simledger_error **error);
 
@@ -2100,6 +2367,8 @@ simledger_status simledger_invalidate_caches(simledger_ledger *ledger, simledger
  *
  * Any thread. Answers are never stale, whatever the age. Returns OK; NOT_FOUND (the caches are
  * empty); INVALID_ARGUMENT; IO (the file is not where it was); CLOSED; WRONG_THREAD; INTERNAL.
+ *
+ * Faults: handle.
  */
 simledger_status simledger_cache_age(simledger_ledger *ledger,
                                      double *seconds,
@@ -2111,6 +2380,8 @@ simledger_status simledger_cache_age(simledger_ledger *ledger,
  *
  * Any thread. Returns OK; INVALID_ARGUMENT; IO (the file is not where it was); CLOSED;
  * WRONG_THREAD; INTERNAL.
+ *
+ * Faults: handle.
  */
 simledger_status simledger_release_connections(simledger_ledger *ledger, simledger_error **error);
 
@@ -2150,6 +2421,8 @@ simledger_status simledger_release_connections(simledger_ledger *ledger, simledg
  *
  * Any thread. Returns OK; INVALID_ARGUMENT; IO (the file is not where it was); CLOSED;
  * WRONG_THREAD; OUT_OF_MEMORY; INTERNAL.
+ *
+ * Faults: read.
  */
 simledger_status simledger_metrics_json(simledger_ledger *ledger,
                                         char **json,
@@ -2166,6 +2439,8 @@ simledger_status simledger_metrics_json(simledger_ledger *ledger,
  * - `text_len`: gets its length in bytes; 0 on failure. May be NULL.
  *
  * Any thread. Returns what `simledger_metrics_json` returns.
+ *
+ * Faults: read.
  */
 simledger_status simledger_metrics_prometheus(simledger_ledger *ledger,
                                               char **text,
@@ -2182,6 +2457,8 @@ simledger_status simledger_metrics_prometheus(simledger_ledger *ledger,
  * Any thread. Returns OK; NOT_FOUND (it could not be found out, or there is none for a ledger in
  * memory); INVALID_ARGUMENT (no such name; the message names the nearest); IO (the file is not
  * where it was); CLOSED; WRONG_THREAD; OUT_OF_MEMORY; INTERNAL.
+ *
+ * Faults: read.
  */
 simledger_status simledger_metric_get(simledger_ledger *ledger,
                                       const char *name,
@@ -2199,6 +2476,8 @@ simledger_status simledger_metric_get(simledger_ledger *ledger,
  *
  * Any thread. Returns OK; NOT_FOUND (the queue is empty, or there is none); INVALID_ARGUMENT;
  * CLOSED; WRONG_THREAD; OUT_OF_MEMORY; INTERNAL.
+ *
+ * Faults: handle.
  */
 simledger_status simledger_log_next(simledger_ledger *ledger,
                                     int32_t *level,
@@ -2208,6 +2487,8 @@ simledger_status simledger_log_next(simledger_ledger *ledger,
 
 /**
  * Ends a string that the library gave you, as its function says. NULL is nothing. Any thread.
+ *
+ * Faults: memory.
  */
 void simledger_string_free(char *string);
 

@@ -35,13 +35,21 @@ pub(crate) fn is_memory_refused() -> bool {
     false
 }
 
+#[cfg(not(feature = "test-hooks"))]
+#[inline(always)]
+pub(crate) fn opens_plainly() -> bool {
+    false
+}
+
 #[cfg(feature = "test-hooks")]
-pub(crate) use armed::{default_of, has_plain_locks, is_due, is_memory_refused, is_remote, look, point};
+pub(crate) use armed::{
+    default_of, has_plain_locks, is_due, is_memory_refused, is_remote, look, opens_plainly, point,
+};
 
 /// Arms the places; only with the feature `test-hooks`.
 #[cfg(feature = "test-hooks")]
 pub mod armed {
-    use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
     use std::sync::{Mutex, OnceLock, PoisonError};
 
     static ARMED: Mutex<Option<String>> = Mutex::new(None);
@@ -50,6 +58,18 @@ pub mod armed {
     /// From here on whoever passes a place calls this with its name; only the first that is given.
     pub fn observe(observer: fn(&str)) {
         let _ = OBSERVER.set(observer);
+    }
+
+    static OPENS_PLAINLY: AtomicBool = AtomicBool::new(false);
+
+    /// From here on files are opened by open(2) alone, as before Linux 5.6: a test that stands between the library and
+    /// the C library sees that.
+    pub fn open_plainly() {
+        OPENS_PLAINLY.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn opens_plainly() -> bool {
+        OPENS_PLAINLY.load(Ordering::SeqCst)
     }
 
     /// The next time any thread passes the place with this name, it panics there, once.

@@ -156,3 +156,32 @@ fn every_function_is_among_all_calls() {
     }
     assert!(functions > 100, "only {functions} functions were found");
 }
+
+/// What happens to a call on each fault stands at the top, by kinds.
+#[test]
+fn every_function_says_of_which_kind_its_faults_are() {
+    let header = std::fs::read_to_string(header_path()).expect("include/simledger.h is there");
+    let (_, faults) = header.split_once("\n * Faults\n").expect("a section about faults");
+    let (kinds, _) = faults.split_once("\n * Never\n").expect("its end");
+    let (mut functions, mut comment) = (0, String::new());
+    for line in header.lines().skip_while(|line| !line.starts_with("#ifndef")) {
+        if line.starts_with("/**") {
+            comment.clear();
+        }
+        comment.push_str(line);
+        comment.push('\n');
+        // A function begins at the margin, and its name is followed by a parenthesis.
+        if line.starts_with([' ', '*', '/', '#', '}']) || !line.contains("simledger_") || !line.contains('(')
+        {
+            continue;
+        }
+        if line.starts_with("typedef") {
+            continue;
+        }
+        functions += 1;
+        let kind = comment.lines().find_map(|line| line.strip_prefix(" * Faults: ")?.strip_suffix('.'));
+        let kind = kind.unwrap_or_else(|| panic!("{line} says nothing of its faults"));
+        assert!(kinds.contains(&format!(" *     {kind} ")), "{line}: {kind} is no kind of faults");
+    }
+    assert!(functions > 120, "only {functions} functions were found");
+}

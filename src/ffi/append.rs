@@ -28,6 +28,8 @@ use crate::error::Status;
 /// INTERRUPTED, READ_ONLY, NO_SPACE, IO, CORRUPT, CLOSED, LIMIT_EXCEEDED (no ids left),
 /// WRONG_THREAD, OUT_OF_MEMORY, INTERNAL. Whatever is not OK wrote nothing.
 ///
+/// Faults: append.
+///
 /// # Safety
 /// `json` is as long as its length says. `id` and `error` are NULL or can be written to.
 #[unsafe(no_mangle)]
@@ -62,6 +64,8 @@ pub unsafe extern "C" fn simledger_append_json(
 /// - `id`: gets the id of the entry, from 1; 0 on failure. May be NULL.
 ///
 /// Any thread. Returns what `simledger_append_json` returns.
+///
+/// Faults: append.
 ///
 /// # Safety
 /// The texts are as long as their lengths say. `id` and `error` are NULL or can be written to.
@@ -105,6 +109,8 @@ pub unsafe extern "C" fn simledger_append(
 /// Any thread. Returns what `simledger_append_json` returns; `simledger_error_index` names the
 /// entry at fault.
 ///
+/// Faults: append.
+///
 /// # Safety
 /// `json` is as long as its length says. `first_id`, `count` and `error` are NULL or can be written
 /// to.
@@ -139,6 +145,8 @@ pub unsafe extern "C" fn simledger_append_many_json(
 /// - `json`: UTF-8, lent for the call, `json_len` bytes long or `SIMLEDGER_NUL_TERMINATED`.
 ///
 /// Any thread. Returns OK; INVALID_ARGUMENT; INVALID_ENTRY; CLOSED; OUT_OF_MEMORY; INTERNAL.
+///
+/// Faults: memory.
 ///
 /// # Safety
 /// `json` is as long as its length says. `error` is NULL or can be written to.

@@ -124,6 +124,8 @@ fn columns_of(columns: Columns<'_>) -> simledger_columns {
 /// Any thread. Returns OK; INVALID_ARGUMENT (NULL, or `struct_size` is no size of this struct);
 /// INTERNAL.
 ///
+/// Faults: memory.
+///
 /// # Safety
 /// `entries` is NULL or a result that was not freed. `views_max` structs of the size given can be
 /// written at `views`. `filled` can be written to. `error` is NULL or can be written to.
@@ -164,6 +166,8 @@ pub unsafe extern "C" fn simledger_entries_views(
 /// How many chunks the entries of a result are in; 0 for NULL. One after the other they are the
 /// result.
 ///
+/// Faults: memory.
+///
 /// # Safety
 /// `entries` is NULL or a result that was not freed.
 #[unsafe(no_mangle)]
@@ -180,6 +184,8 @@ pub unsafe extern "C" fn simledger_entries_chunk_count(entries: *const simledger
 ///
 /// Any thread. Returns OK; INVALID_ARGUMENT (NULL, no such chunk, or `struct_size` is no size of
 /// this struct); INTERNAL.
+///
+/// Faults: memory.
 ///
 /// # Safety
 /// `entries` is NULL or a result that was not freed. `columns` can be written to, for as many bytes

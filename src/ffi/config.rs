@@ -52,12 +52,16 @@ pub type simledger_drop_callback = Option<unsafe extern "C-unwind" fn(user_data:
 ///
 /// Any thread. Free it with `simledger_config_free`; ledgers that were opened with it do not need
 /// it any more.
+///
+/// Faults: memory.
 #[unsafe(no_mangle)]
 pub extern "C" fn simledger_config_new() -> *mut simledger_config {
     simledger_config::give(Config::new())
 }
 
 /// Ends a configuration. NULL is nothing.
+///
+/// Faults: memory.
 ///
 /// # Safety
 /// `config` is NULL or a configuration that was not freed; nobody uses it any more.
@@ -120,6 +124,8 @@ pub unsafe extern "C" fn simledger_config_free(config: *mut simledger_config) {
 /// Returns OK; INVALID_ARGUMENT; INVALID_CONFIG (unknown key, with the nearest name; a value out of
 /// range), and then nothing is changed; INTERNAL.
 ///
+/// Faults: memory.
+///
 /// # Safety
 /// `config` is a configuration that nobody else uses now. The texts are as long as their lengths
 /// say. `error` is NULL or can be written to.
@@ -155,6 +161,8 @@ pub unsafe extern "C" fn simledger_config_set(
 ///
 /// Returns OK; INVALID_ARGUMENT; INVALID_CONFIG (unknown key, with the nearest name);
 /// OUT_OF_MEMORY; INTERNAL.
+///
+/// Faults: memory.
 ///
 /// # Safety
 /// `config` is a configuration that nobody changes now. `key` is as long as its length says.
@@ -196,6 +204,8 @@ pub unsafe extern "C" fn simledger_config_get(
 /// large); INVALID_CONFIG (no valid YAML, a list or mapping or alias as value, a value out of
 /// range: the message names the line); INTERNAL. Whatever is not OK changed nothing.
 ///
+/// Faults: configuration.
+///
 /// # Safety
 /// `config` is a configuration that nobody else uses now. `path` is as long as its length says.
 /// `error` is NULL or can be written to.
@@ -224,6 +234,8 @@ pub unsafe extern "C" fn simledger_config_load_file(
 /// Not while another thread calls setenv or putenv. Returns OK; INVALID_ARGUMENT; INVALID_CONFIG (a
 /// value out of range: the message names the variable), and then nothing is changed; INTERNAL.
 ///
+/// Faults: memory.
+///
 /// # Safety
 /// `config` is a configuration that nobody else uses now. `error` is NULL or can be written to.
 #[unsafe(no_mangle)]
@@ -243,6 +255,8 @@ pub unsafe extern "C" fn simledger_config_load_environment(
 /// How many configuration keys there are.
 ///
 /// Any thread.
+///
+/// Faults: memory.
 #[unsafe(no_mangle)]
 pub extern "C" fn simledger_config_key_count() -> usize {
     KEYS.len()
@@ -251,6 +265,8 @@ pub extern "C" fn simledger_config_key_count() -> usize {
 /// The name of a configuration key, counted from 0; "" where there is none.
 ///
 /// The string is constant. Any thread.
+///
+/// Faults: memory.
 #[unsafe(no_mangle)]
 pub extern "C" fn simledger_config_key_name(index: usize) -> *const c_char {
     key_text(index, |texts| &texts.name)
@@ -259,6 +275,8 @@ pub extern "C" fn simledger_config_key_name(index: usize) -> *const c_char {
 /// The default of a configuration key, counted from 0; "" where there is none.
 ///
 /// The string is constant. Any thread.
+///
+/// Faults: memory.
 #[unsafe(no_mangle)]
 pub extern "C" fn simledger_config_key_default(index: usize) -> *const c_char {
     key_text(index, |texts| &texts.default)
@@ -267,6 +285,8 @@ pub extern "C" fn simledger_config_key_default(index: usize) -> *const c_char {
 /// What the values of a configuration key may be, counted from 0; "" where there is none.
 ///
 /// The string is constant. Any thread.
+///
+/// Faults: memory.
 #[unsafe(no_mangle)]
 pub extern "C" fn simledger_config_key_range(index: usize) -> *const c_char {
     key_text(index, |texts| &texts.range)
@@ -275,6 +295,8 @@ pub extern "C" fn simledger_config_key_range(index: usize) -> *const c_char {
 /// What a configuration key is for, in a sentence, counted from 0; "" where there is none.
 ///
 /// The string is constant. Any thread.
+///
+/// Faults: memory.
 #[unsafe(no_mangle)]
 pub extern "C" fn simledger_config_key_doc(index: usize) -> *const c_char {
     key_text(index, |texts| &texts.doc)
@@ -316,6 +338,8 @@ fn key_text(index: usize, which: impl FnOnce(&'static KeyTexts) -> &'static CStr
 ///
 /// Returns OK; INVALID_ARGUMENT (`config` is NULL, or `level` is no level); INTERNAL.
 ///
+/// Faults: memory.
+///
 /// # Safety
 /// `config` is a configuration that nobody else uses now. `callback` and `drop` may be called with
 /// `user_data` until `drop` was. `error` is NULL or can be written to.
@@ -353,6 +377,8 @@ pub unsafe extern "C" fn simledger_config_set_log(
 ///   metric `log_lines_dropped` counts. 0: no queue.
 ///
 /// Returns OK; INVALID_ARGUMENT, and then nothing is changed; INTERNAL.
+///
+/// Faults: memory.
 ///
 /// # Safety
 /// `config` is a configuration that nobody else uses now. `error` is NULL or can be written to.

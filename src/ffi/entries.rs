@@ -27,6 +27,8 @@ unsafe fn of<T>(
 
 /// How many entries there are; 0 for NULL.
 ///
+/// Faults: memory.
+///
 /// # Safety
 /// `entries` is NULL or a result that was not freed.
 #[unsafe(no_mangle)]
@@ -38,6 +40,8 @@ pub unsafe extern "C" fn simledger_entries_len(entries: *const simledger_entries
 /// The last id that was examined, rows that are no valid entries included: pass it to the next
 /// `simledger_poll_since`. Never smaller than the poll's `last_seen_id`. Of a read that is no poll,
 /// the last id that the ledger held. 0 for NULL.
+///
+/// Faults: memory.
 ///
 /// # Safety
 /// `entries` is NULL or a result that was not freed.
@@ -55,6 +59,8 @@ pub unsafe extern "C" fn simledger_entries_position(entries: *const simledger_en
 /// and after them. Each poll that begins below the mark reports it; one with a filter for a range of
 /// ids begins there.
 ///
+/// Faults: memory.
+///
 /// # Safety
 /// `entries` is NULL or a result that was not freed.
 #[unsafe(no_mangle)]
@@ -66,6 +72,8 @@ pub unsafe extern "C" fn simledger_entries_gap_before(entries: *const simledger_
 /// The entry at `index`, counted from 0; NULL for NULL and where there is none.
 ///
 /// Borrowed: it lives as long as the result. `simledger_entry_retain` makes one of your own of it.
+///
+/// Faults: memory.
 ///
 /// # Safety
 /// `entries` is NULL or a result that was not freed.
@@ -87,6 +95,8 @@ pub unsafe extern "C" fn simledger_entries_get(
 ///
 /// The string lives as long as the result. NULL with length 0 for NULL, and where there is no
 /// memory for it.
+///
+/// Faults: memory.
 ///
 /// # Safety
 /// `entries` is NULL or a result that was not freed. `len` is NULL or can be written to.
@@ -110,6 +120,8 @@ pub unsafe extern "C" fn simledger_entries_json(
 
 /// Ends a result, the entries borrowed from it and the strings it lent. NULL is nothing. Entries
 /// that were retained stay.
+///
+/// Faults: memory.
 ///
 /// # Safety
 /// `entries` is NULL or a result that was not freed; nobody uses it any more.

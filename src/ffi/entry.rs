@@ -63,6 +63,8 @@ unsafe fn of<T>(entry: *const simledger_entry, nothing: T, read: impl FnOnce(Ent
 
 /// Its id: its place in the ledger's order, from 1; 0 for NULL.
 ///
+/// Faults: memory.
+///
 /// # Safety
 /// `entry` is NULL or an entry that is alive.
 #[unsafe(no_mangle)]
@@ -72,6 +74,8 @@ pub unsafe extern "C" fn simledger_entry_id(entry: *const simledger_entry) -> i6
 }
 
 /// When it was found, in seconds, Unix or simulated; 0 for NULL.
+///
+/// Faults: memory.
 ///
 /// # Safety
 /// `entry` is NULL or an entry that is alive.
@@ -86,6 +90,8 @@ pub unsafe extern "C" fn simledger_entry_timestamp(entry: *const simledger_entry
 /// - `len`: gets its length in bytes; may be NULL.
 ///
 /// The string is UTF-8, ends with a NUL, holds no other, and lives as long as the entry.
+///
+/// Faults: memory.
 ///
 /// # Safety
 /// `entry` is NULL or an entry that is alive. `len` is NULL or can be written to.
@@ -104,6 +110,8 @@ pub unsafe extern "C" fn simledger_entry_node_id(
 ///
 /// The string is UTF-8, ends with a NUL, holds no other, and lives as long as the entry.
 ///
+/// Faults: memory.
+///
 /// # Safety
 /// `entry` is NULL or an entry that is alive. `len` is NULL or can be written to.
 #[unsafe(no_mangle)]
@@ -117,6 +125,8 @@ pub unsafe extern "C" fn simledger_entry_features_json(
 
 /// How sure its finder is, from 0 to 1; 0 for NULL.
 ///
+/// Faults: memory.
+///
 /// # Safety
 /// `entry` is NULL or an entry that is alive.
 #[unsafe(no_mangle)]
@@ -127,6 +137,8 @@ pub unsafe extern "C" fn simledger_entry_confidence(entry: *const simledger_entr
 
 /// When it was appended, in Unix seconds (whole ones, as SQLite's CURRENT_TIMESTAMP has them); 0
 /// for NULL and where another program wrote a row that does not say.
+///
+/// Faults: memory.
 ///
 /// # Safety
 /// `entry` is NULL or an entry that is alive.
@@ -141,6 +153,8 @@ pub unsafe extern "C" fn simledger_entry_created_at(entry: *const simledger_entr
 ///
 /// Free it with `simledger_entry_free`. It may live longer than the result and the ledger.
 ///
+/// Faults: memory.
+///
 /// # Safety
 /// `entry` is NULL or an entry that is alive.
 #[unsafe(no_mangle)]
@@ -154,6 +168,8 @@ pub unsafe extern "C" fn simledger_entry_retain(entry: *const simledger_entry) -
 }
 
 /// Ends an entry of your own. NULL is nothing. Never for a borrowed one.
+///
+/// Faults: memory.
 ///
 /// # Safety
 /// `entry` is NULL or an entry of the caller's own that was not freed; nobody uses it any more.

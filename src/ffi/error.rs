@@ -38,6 +38,8 @@ unsafe fn of<T>(error: *const simledger_error, nothing: T, read: impl FnOnce(&'s
 
 /// The status that the call returned; `SIMLEDGER_OK` for NULL.
 ///
+/// Faults: memory.
+///
 /// # Safety
 /// `error` is NULL or an error that was not freed.
 #[unsafe(no_mangle)]
@@ -51,6 +53,8 @@ pub unsafe extern "C" fn simledger_error_status(error: *const simledger_error) -
 ///
 /// The string lives as long as the error.
 ///
+/// Faults: memory.
+///
 /// # Safety
 /// `error` is NULL or an error that was not freed.
 #[unsafe(no_mangle)]
@@ -63,6 +67,8 @@ pub unsafe extern "C" fn simledger_error_message(error: *const simledger_error) 
 ///
 /// The string lives as long as the error.
 ///
+/// Faults: memory.
+///
 /// # Safety
 /// `error` is NULL or an error that was not freed.
 #[unsafe(no_mangle)]
@@ -72,6 +78,8 @@ pub unsafe extern "C" fn simledger_error_field(error: *const simledger_error) ->
 }
 
 /// Which entry of a batch is at fault, counted from 0; `SIMLEDGER_NO_INDEX` where none is.
+///
+/// Faults: memory.
 ///
 /// # Safety
 /// `error` is NULL or an error that was not freed.
@@ -83,6 +91,8 @@ pub unsafe extern "C" fn simledger_error_index(error: *const simledger_error) ->
 
 /// The id of the entry that is there already (`DUPLICATE`) or is damaged (`CORRUPT`); else 0.
 ///
+/// Faults: memory.
+///
 /// # Safety
 /// `error` is NULL or an error that was not freed.
 #[unsafe(no_mangle)]
@@ -92,6 +102,8 @@ pub unsafe extern "C" fn simledger_error_entry_id(error: *const simledger_error)
 }
 
 /// What was done before the failure and stays done: entries that a cleanup deleted; else 0.
+///
+/// Faults: memory.
 ///
 /// # Safety
 /// `error` is NULL or an error that was not freed.
@@ -103,6 +115,8 @@ pub unsafe extern "C" fn simledger_error_work_done(error: *const simledger_error
 
 /// SQLite's extended result code (<https://sqlite.org/rescode.html>); 0 where it had no part in it.
 ///
+/// Faults: memory.
+///
 /// # Safety
 /// `error` is NULL or an error that was not freed.
 #[unsafe(no_mangle)]
@@ -113,6 +127,8 @@ pub unsafe extern "C" fn simledger_error_sqlite_code(error: *const simledger_err
 
 /// Whether the same call may succeed later with nothing else changed; false for NULL.
 ///
+/// Faults: memory.
+///
 /// # Safety
 /// `error` is NULL or an error that was not freed.
 #[unsafe(no_mangle)]
@@ -122,6 +138,8 @@ pub unsafe extern "C" fn simledger_error_retryable(error: *const simledger_error
 }
 
 /// Ends an error and the strings it lent. NULL is nothing.
+///
+/// Faults: memory.
 ///
 /// # Safety
 /// `error` is NULL or an error that was not freed; nobody uses it any more.

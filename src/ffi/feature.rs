@@ -56,6 +56,8 @@ unsafe fn feature(
 /// Any thread. Costs what it takes to read the features up to there. Returns OK; NOT_FOUND (the
 /// pointer leads nowhere); INVALID_ARGUMENT (the pointer is malformed); INTERNAL.
 ///
+/// Faults: memory.
+///
 /// # Safety
 /// `entry` is NULL or an entry that is alive. `pointer` is as long as its length says. `value_type`
 /// can be written to. `error` is NULL or can be written to.
@@ -95,6 +97,8 @@ pub unsafe extern "C" fn simledger_entry_feature_type(
 /// pointer leads nowhere); INVALID_ARGUMENT (the pointer is malformed, or what is there is no
 /// number); LIMIT_EXCEEDED (too large for a double); INTERNAL.
 ///
+/// Faults: memory.
+///
 /// # Safety
 /// `entry` is NULL or an entry that is alive. `pointer` is as long as its length says. `value` can
 /// be written to. `error` is NULL or can be written to.
@@ -126,6 +130,8 @@ pub unsafe extern "C" fn simledger_entry_feature_number(
 /// Any thread. Costs what it takes to read the features up to there. Returns OK; NOT_FOUND (the
 /// pointer leads nowhere); INVALID_ARGUMENT (the pointer is malformed, or what is there is no whole
 /// number); LIMIT_EXCEEDED (too large for 64 bits, whatever way it is written); INTERNAL.
+///
+/// Faults: memory.
 ///
 /// # Safety
 /// `entry` is NULL or an entry that is alive. `pointer` is as long as its length says. `value` can
@@ -159,6 +165,8 @@ pub unsafe extern "C" fn simledger_entry_feature_integer(
 /// pointer leads nowhere); INVALID_ARGUMENT (the pointer is malformed, or what is there is
 /// neither); INTERNAL.
 ///
+/// Faults: memory.
+///
 /// # Safety
 /// `entry` is NULL or an entry that is alive. `pointer` is as long as its length says. `value` can
 /// be written to. `error` is NULL or can be written to.
@@ -191,6 +199,8 @@ pub unsafe extern "C" fn simledger_entry_feature_boolean(
 /// pointer leads nowhere); INVALID_ARGUMENT (the pointer is malformed, or what is there is no
 /// array); INTERNAL.
 ///
+/// Faults: memory.
+///
 /// # Safety
 /// `entry` is NULL or an entry that is alive. `pointer` is as long as its length says. `len` can be
 /// written to. `error` is NULL or can be written to.
@@ -222,6 +232,8 @@ pub unsafe extern "C" fn simledger_entry_feature_array_len(
 /// Any thread. Returns OK; NOT_FOUND (the pointer leads nowhere); INVALID_ARGUMENT (the pointer is
 /// malformed, or what is there is no array of numbers); LIMIT_EXCEEDED (there are more than
 /// `values_max`, and the message says how many; or one is too large for a double); INTERNAL.
+///
+/// Faults: memory.
 ///
 /// # Safety
 /// `entry` is NULL or an entry that is alive. `pointer` is as long as its length says. `values_max`
@@ -268,6 +280,8 @@ pub unsafe extern "C" fn simledger_entry_feature_numbers(
 /// malformed, or what is there is no string); CORRUPT (another program wrote half of a surrogate
 /// pair); OUT_OF_MEMORY; INTERNAL.
 ///
+/// Faults: memory.
+///
 /// # Safety
 /// `entry` is NULL or an entry that is alive. `pointer` is as long as its length says. `value` can
 /// be written to. `value_len` and `error` are NULL or can be written to.
@@ -295,6 +309,8 @@ pub unsafe extern "C" fn simledger_entry_feature_text(
 ///
 /// Any thread. Returns OK; NOT_FOUND (the pointer leads nowhere); INVALID_ARGUMENT (the pointer is
 /// malformed); OUT_OF_MEMORY; INTERNAL.
+///
+/// Faults: memory.
 ///
 /// # Safety
 /// `entry` is NULL or an entry that is alive. `pointer` is as long as its length says. `json` can

@@ -37,12 +37,16 @@ unsafe fn set(
 /// New features without keys: `{}`. Never NULL.
 ///
 /// Any thread. Free them with `simledger_features_free`.
+///
+/// Faults: memory.
 #[unsafe(no_mangle)]
 pub extern "C" fn simledger_features_new() -> *mut simledger_features {
     simledger_features::give(Features::new())
 }
 
 /// Ends features and the text they lent. NULL is nothing.
+///
+/// Faults: memory.
 ///
 /// # Safety
 /// `features` is NULL or features that were not freed; nobody uses them any more.
@@ -53,6 +57,8 @@ pub unsafe extern "C" fn simledger_features_free(features: *mut simledger_featur
 }
 
 /// Takes all keys away, to begin the next features. NULL is nothing.
+///
+/// Faults: memory.
 ///
 /// # Safety
 /// `features` is NULL or features that nobody else uses now.
@@ -70,6 +76,8 @@ pub unsafe extern "C" fn simledger_features_clear(features: *mut simledger_featu
 ///
 /// The text ends with a NUL and lives until the features are changed or freed. "" with length 0 for
 /// NULL; NULL with length 0, which no append takes, where there is no memory for it.
+///
+/// Faults: memory.
 ///
 /// # Safety
 /// `features` is NULL or features that nobody else uses now. `len` is NULL or can be written to.
@@ -96,6 +104,8 @@ pub unsafe extern "C" fn simledger_features_json(
 ///
 /// Returns OK; INVALID_ARGUMENT (also NaN and infinities), and then nothing is changed; OUT_OF_MEMORY; INTERNAL.
 ///
+/// Faults: memory.
+///
 /// # Safety
 /// `features` are features that nobody else uses now. `key` is as long as its length says. `error`
 /// is NULL or can be written to.
@@ -117,6 +127,8 @@ pub unsafe extern "C" fn simledger_features_set_number(
 /// - `key`: UTF-8, lent for the call, `key_len` bytes long or `SIMLEDGER_NUL_TERMINATED`.
 ///
 /// Returns OK; INVALID_ARGUMENT; OUT_OF_MEMORY; INTERNAL.
+///
+/// Faults: memory.
 ///
 /// # Safety
 /// `features` are features that nobody else uses now. `key` is as long as its length says. `error`
@@ -140,6 +152,8 @@ pub unsafe extern "C" fn simledger_features_set_integer(
 ///
 /// Returns OK; INVALID_ARGUMENT; OUT_OF_MEMORY; INTERNAL.
 ///
+/// Faults: memory.
+///
 /// # Safety
 /// `features` are features that nobody else uses now. `key` is as long as its length says. `error`
 /// is NULL or can be written to.
@@ -162,6 +176,8 @@ pub unsafe extern "C" fn simledger_features_set_boolean(
 /// - `value`: likewise; what needs escapes gets them.
 ///
 /// Returns OK; INVALID_ARGUMENT; OUT_OF_MEMORY; INTERNAL.
+///
+/// Faults: memory.
 ///
 /// # Safety
 /// `features` are features that nobody else uses now. The texts are as long as their lengths say.
@@ -192,6 +208,8 @@ pub unsafe extern "C" fn simledger_features_set_text(
 /// Returns OK; INVALID_ARGUMENT; INVALID_ENTRY (it is no valid JSON), and then nothing is changed;
 /// OUT_OF_MEMORY; INTERNAL.
 ///
+/// Faults: memory.
+///
 /// # Safety
 /// `features` are features that nobody else uses now. The texts are as long as their lengths say.
 /// `error` is NULL or can be written to.
@@ -220,6 +238,8 @@ pub unsafe extern "C" fn simledger_features_set_json(
 /// Returns OK; INVALID_ARGUMENT (also NaN and infinities; `simledger_error_index` says which), and
 /// then nothing is changed; OUT_OF_MEMORY; INTERNAL.
 ///
+/// Faults: memory.
+///
 /// # Safety
 /// `features` are features that nobody else uses now. `key` is as long as its length says, and
 /// `values` has `len` numbers. `error` is NULL or can be written to.
@@ -247,6 +267,8 @@ pub unsafe extern "C" fn simledger_features_set_numbers(
 /// - `values`: `len` numbers, lent for the call; may be NULL if `len` is 0.
 ///
 /// Returns OK; INVALID_ARGUMENT; OUT_OF_MEMORY; INTERNAL.
+///
+/// Faults: memory.
 ///
 /// # Safety
 /// `features` are features that nobody else uses now. `key` is as long as its length says, and

@@ -47,6 +47,8 @@ pub type simledger_progress_callback =
 /// READ_ONLY, NO_SPACE, IO, CORRUPT, CLOSED, WRONG_THREAD, OUT_OF_MEMORY, INTERNAL. After a failure
 /// `simledger_error_work_done` says how many were deleted before it; call again for the rest.
 ///
+/// Faults: maintenance.
+///
 /// # Safety
 /// `deleted` and `error` are NULL or can be written to.
 #[unsafe(no_mangle)]
@@ -67,6 +69,8 @@ pub unsafe extern "C" fn simledger_cleanup(
 ///
 /// Any thread. Returns what `simledger_cleanup` returns.
 ///
+/// Faults: maintenance.
+///
 /// # Safety
 /// `deleted` and `error` are NULL or can be written to.
 #[unsafe(no_mangle)]
@@ -86,6 +90,8 @@ pub unsafe extern "C" fn simledger_cleanup_before_timestamp(
 /// - `deleted`: gets how many were deleted; 0 on failure. May be NULL.
 ///
 /// Any thread. Returns what `simledger_cleanup` returns.
+///
+/// Faults: maintenance.
 ///
 /// # Safety
 /// `deleted` and `error` are NULL or can be written to.
@@ -111,6 +117,8 @@ pub unsafe extern "C" fn simledger_cleanup_before_id(
 /// log); or as any call on a ledger: INTERRUPTED, IO, CORRUPT, CLOSED, WRONG_THREAD, OUT_OF_MEMORY,
 /// INVALID_ARGUMENT, INTERNAL.
 ///
+/// Faults: maintenance.
+///
 /// # Safety
 /// `error` is NULL or can be written to.
 #[unsafe(no_mangle)]
@@ -131,6 +139,8 @@ pub unsafe extern "C" fn simledger_flush(
 /// what could be folded in was); or as any call that writes: INTERRUPTED, READ_ONLY, NO_SPACE, IO,
 /// CORRUPT, CLOSED, WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
 ///
+/// Faults: maintenance.
+///
 /// # Safety
 /// `error` is NULL or can be written to.
 #[unsafe(no_mangle)]
@@ -149,6 +159,8 @@ pub unsafe extern "C" fn simledger_checkpoint(
 /// constraint); or as any call that writes: BUSY, INTERRUPTED, READ_ONLY, NO_SPACE, IO, CLOSED,
 /// WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
 ///
+/// Faults: maintenance.
+///
 /// # Safety
 /// `error` is NULL or can be written to.
 #[unsafe(no_mangle)]
@@ -165,6 +177,8 @@ pub unsafe extern "C" fn simledger_reindex(
 ///
 /// Any thread. Returns OK; INVALID_ARGUMENT; or as any call that writes: BUSY, INTERRUPTED,
 /// READ_ONLY, NO_SPACE, IO, CORRUPT, CLOSED, WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
+///
+/// Faults: maintenance.
 ///
 /// # Safety
 /// `error` is NULL or can be written to.
@@ -190,6 +204,8 @@ pub unsafe extern "C" fn simledger_optimize(
 /// Any thread. Returns OK; INVALID_ARGUMENT; UNSUPPORTED (an incremental one on a file that needs a
 /// full one); or as any call that writes: BUSY, INTERRUPTED, READ_ONLY, NO_SPACE, IO, CORRUPT,
 /// CLOSED, WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
+///
+/// Faults: maintenance.
 ///
 /// # Safety
 /// `freed` and `error` are NULL or can be written to.
@@ -229,6 +245,8 @@ pub unsafe extern "C" fn simledger_vacuum(
 /// INVALID_ARGUMENT; INTERRUPTED (`progress` ended it, or `simledger_interrupt`); CORRUPT (so
 /// damaged that it cannot be checked); or as any call on a ledger: BUSY, INTERRUPTED, IO, CLOSED,
 /// WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
+///
+/// Faults: maintenance.
 ///
 /// # Safety
 /// `progress` can be called with `user_data`. `count` can be written to. `findings` and `error` are
@@ -286,6 +304,8 @@ impl ProgressReceiver {
 /// Any thread. Returns OK; INVALID_ARGUMENT; IO (the file is not where it was); CLOSED;
 /// WRONG_THREAD; INTERNAL.
 ///
+/// Faults: handle.
+///
 /// # Safety
 /// `error` is NULL or can be written to.
 #[unsafe(no_mangle)]
@@ -304,6 +324,8 @@ pub unsafe extern "C" fn simledger_invalidate_caches(
 /// Any thread. Answers are never stale, whatever the age. Returns OK; NOT_FOUND (the caches are
 /// empty); INVALID_ARGUMENT; IO (the file is not where it was); CLOSED; WRONG_THREAD; INTERNAL.
 ///
+/// Faults: handle.
+///
 /// # Safety
 /// `seconds` can be written to. `error` is NULL or can be written to.
 #[unsafe(no_mangle)]
@@ -321,6 +343,8 @@ pub unsafe extern "C" fn simledger_cache_age(
 ///
 /// Any thread. Returns OK; INVALID_ARGUMENT; IO (the file is not where it was); CLOSED;
 /// WRONG_THREAD; INTERNAL.
+///
+/// Faults: handle.
 ///
 /// # Safety
 /// `error` is NULL or can be written to.

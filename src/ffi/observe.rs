@@ -46,6 +46,8 @@ use crate::ledger::Ledger;
 /// Any thread. Returns OK; INVALID_ARGUMENT; IO (the file is not where it was); CLOSED;
 /// WRONG_THREAD; OUT_OF_MEMORY; INTERNAL.
 ///
+/// Faults: read.
+///
 /// # Safety
 /// `json` can be written to. `json_len` and `error` are NULL or can be written to.
 #[unsafe(no_mangle)]
@@ -70,6 +72,8 @@ pub unsafe extern "C" fn simledger_metrics_json(
 ///
 /// Any thread. Returns what `simledger_metrics_json` returns.
 ///
+/// Faults: read.
+///
 /// # Safety
 /// `text` can be written to. `text_len` and `error` are NULL or can be written to.
 #[unsafe(no_mangle)]
@@ -93,6 +97,8 @@ pub unsafe extern "C" fn simledger_metrics_prometheus(
 /// Any thread. Returns OK; NOT_FOUND (it could not be found out, or there is none for a ledger in
 /// memory); INVALID_ARGUMENT (no such name; the message names the nearest); IO (the file is not
 /// where it was); CLOSED; WRONG_THREAD; OUT_OF_MEMORY; INTERNAL.
+///
+/// Faults: read.
 ///
 /// # Safety
 /// `name` is as long as its length says. `value` can be written to. `error` is NULL or can be
@@ -121,6 +127,8 @@ pub unsafe extern "C" fn simledger_metric_get(
 /// Any thread. Returns OK; NOT_FOUND (the queue is empty, or there is none); INVALID_ARGUMENT;
 /// CLOSED; WRONG_THREAD; OUT_OF_MEMORY; INTERNAL.
 ///
+/// Faults: handle.
+///
 /// # Safety
 /// `message` can be written to. `level`, `message_len` and `error` are NULL or can be written to.
 #[unsafe(no_mangle)]
@@ -148,6 +156,8 @@ pub unsafe extern "C" fn simledger_log_next(
 }
 
 /// Ends a string that the library gave you, as its function says. NULL is nothing. Any thread.
+///
+/// Faults: memory.
 ///
 /// # Safety
 /// `string` is NULL or a string that was given with ownership and not freed.

@@ -27,6 +27,8 @@ pub struct simledger_ledger {
 ///
 /// Any thread. Returns what `simledger_open` returns.
 ///
+/// Faults: open.
+///
 /// # Safety
 /// `path` is as long as its length says. `ledger` can be written to. `error` is NULL or can be
 /// written to.
@@ -64,6 +66,8 @@ pub unsafe extern "C" fn simledger_open_path(
 /// process for all of `timeout`); LIMIT_EXCEEDED (65,536 open ledgers); UNSUPPORTED (`commit = log`
 /// where there can be none; a process that was made without the handlers of fork); OUT_OF_MEMORY;
 /// INTERNAL.
+///
+/// Faults: open.
 ///
 /// # Safety
 /// `config` is NULL or a configuration that nobody changes now. `ledger` can be written to. `error`
@@ -106,6 +110,8 @@ fn open(config: &Config, out: &Out<*mut simledger_ledger>) -> Result<Status> {
 /// put in order; all that was acknowledged is in it, in its WAL or in its commit log, and the next
 /// opening goes on from there); INTERNAL.
 ///
+/// Faults: close.
+///
 /// # Safety
 /// `error` is NULL or can be written to.
 #[unsafe(no_mangle)]
@@ -132,6 +138,8 @@ pub unsafe extern "C" fn simledger_close(
 /// Any thread, but not from inside a log callback. Returns OK; INVALID_ARGUMENT (inside a
 /// callback: nothing is closed); otherwise the first failure that a `simledger_close` returned,
 /// INTERNAL among them, with all ledgers closed all the same.
+///
+/// Faults: close.
 ///
 /// # Safety
 /// `error` is NULL or can be written to.

@@ -29,6 +29,8 @@ use crate::ledger::Ledger;
 /// INTERRUPTED, DUPLICATE, READ_ONLY, NO_SPACE, IO, CORRUPT, CLOSED, WRONG_THREAD, OUT_OF_MEMORY,
 /// INTERNAL.
 ///
+/// Faults: maintenance.
+///
 /// # Safety
 /// The texts are as long as their lengths say. `error` is NULL or can be written to.
 #[unsafe(no_mangle)]
@@ -58,6 +60,8 @@ pub unsafe extern "C" fn simledger_option_set(
 /// Any thread. Returns OK; INVALID_ARGUMENT; INVALID_CONFIG (unknown key, with the nearest name);
 /// IO (the file is not where it was); CLOSED; WRONG_THREAD; OUT_OF_MEMORY; INTERNAL.
 ///
+/// Faults: handle.
+///
 /// # Safety
 /// `key` is as long as its length says. `value` can be written to. `value_len` and `error` are NULL
 /// or can be written to.
@@ -82,6 +86,8 @@ pub unsafe extern "C" fn simledger_option_get(
 ///
 /// Any thread, also with `check_same_thread`, and also from a callback; not from a signal handler.
 /// Returns OK; INVALID_ARGUMENT; CLOSED; INTERNAL.
+///
+/// Faults: handle.
 ///
 /// # Safety
 /// `error` is NULL or can be written to.

@@ -49,12 +49,16 @@ unsafe fn change(
 /// A new query: all entries, in the order of their ids. Never NULL.
 ///
 /// Any thread. Free it with `simledger_query_free`.
+///
+/// Faults: memory.
 #[unsafe(no_mangle)]
 pub extern "C" fn simledger_query_new() -> *mut simledger_query {
     simledger_query::give(Query::new())
 }
 
 /// Ends a query. NULL is nothing. Results that it gave stay.
+///
+/// Faults: memory.
 ///
 /// # Safety
 /// `query` is NULL or a query that was not freed; nobody uses it any more.
@@ -69,6 +73,8 @@ pub unsafe extern "C" fn simledger_query_free(query: *mut simledger_query) {
 ///
 /// Returns OK; INVALID_ARGUMENT (not a number, or no time between them: `from` must be below `to`),
 /// and then nothing is changed; INTERNAL.
+///
+/// Faults: memory.
 ///
 /// # Safety
 /// `query` is a query that nobody else uses now. `error` is NULL or can be written to.
@@ -89,6 +95,8 @@ pub unsafe extern "C" fn simledger_query_set_time_range(
 ///
 /// Returns OK; INVALID_ARGUMENT (below 1, or reversed), and then nothing is changed; INTERNAL.
 ///
+/// Faults: memory.
+///
 /// # Safety
 /// `query` is a query that nobody else uses now. `error` is NULL or can be written to.
 #[unsafe(no_mangle)]
@@ -108,6 +116,8 @@ pub unsafe extern "C" fn simledger_query_set_id_range(
 ///   not blank, at most 1024 bytes. At most 1,000 nodes.
 ///
 /// Returns OK; INVALID_ARGUMENT, and then nothing is changed; INTERNAL.
+///
+/// Faults: memory.
 ///
 /// # Safety
 /// `query` is a query that nobody else uses now. `node_id` is as long as its length says. `error`
@@ -132,6 +142,8 @@ pub unsafe extern "C" fn simledger_query_add_node(
 ///
 /// Returns what `simledger_query_add_node` returns.
 ///
+/// Faults: memory.
+///
 /// # Safety
 /// `query` is a query that nobody else uses now. `node_id` is as long as its length says. `error`
 /// is NULL or can be written to.
@@ -154,6 +166,8 @@ pub unsafe extern "C" fn simledger_query_exclude_node(
 ///
 /// Returns OK; INVALID_ARGUMENT, and then nothing is changed; INTERNAL.
 ///
+/// Faults: memory.
+///
 /// # Safety
 /// `query` is a query that nobody else uses now. `error` is NULL or can be written to.
 #[unsafe(no_mangle)]
@@ -169,6 +183,8 @@ pub unsafe extern "C" fn simledger_query_set_min_confidence(
 /// In which order entries come: one of the `SIMLEDGER_ORDER_` constants.
 ///
 /// Returns OK; INVALID_ARGUMENT, and then nothing is changed; INTERNAL.
+///
+/// Faults: memory.
 ///
 /// # Safety
 /// `query` is a query that nobody else uses now. `error` is NULL or can be written to.
@@ -196,6 +212,8 @@ pub unsafe extern "C" fn simledger_query_set_order(
 ///
 /// Returns OK; INVALID_ARGUMENT, and then nothing is changed; INTERNAL.
 ///
+/// Faults: memory.
+///
 /// # Safety
 /// `query` is a query that nobody else uses now. `error` is NULL or can be written to.
 #[unsafe(no_mangle)]
@@ -219,6 +237,8 @@ pub unsafe extern "C" fn simledger_query_set_limit(
 ///
 /// Returns OK; INVALID_ARGUMENT, and then nothing is changed; INTERNAL.
 ///
+/// Faults: memory.
+///
 /// # Safety
 /// `query` is a query that nobody else uses now. `error` is NULL or can be written to.
 #[unsafe(no_mangle)]
@@ -241,6 +261,8 @@ pub unsafe extern "C" fn simledger_query_set_after(
 /// Any thread. Returns OK; INVALID_ARGUMENT; LIMIT_EXCEEDED (they take more than
 /// `result_bytes_max`: set a limit and go page by page); or as any call on a ledger: BUSY,
 /// INTERRUPTED, IO, CORRUPT, CLOSED, WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
+///
+/// Faults: read.
 ///
 /// # Safety
 /// `query` is a query that nobody changes now. `entries` can be written to. `error` is NULL or can
@@ -266,6 +288,8 @@ pub unsafe extern "C" fn simledger_query_run(
 ///
 /// Any thread. Returns what `simledger_poll_since` returns.
 ///
+/// Faults: read.
+///
 /// # Safety
 /// `query` is a query that nobody changes now. `entries` can be written to. `error` is NULL or can
 /// be written to.
@@ -290,6 +314,8 @@ pub unsafe extern "C" fn simledger_query_poll(
 ///
 /// Any thread. Returns OK; INVALID_ARGUMENT; or as any call on a ledger: BUSY, INTERRUPTED, IO,
 /// CORRUPT, CLOSED, WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
+///
+/// Faults: read.
 ///
 /// # Safety
 /// `query` is a query that nobody changes now. `plan` can be written to. `plan_len` and `error` are
@@ -338,6 +364,8 @@ pub unsafe extern "C" fn simledger_query_plan(
 /// the statement or its parameters); INTERRUPTED (the time is up, or `simledger_interrupt`);
 /// LIMIT_EXCEEDED (the JSON, or a value, takes more than `result_bytes_max`, or the statement needs more memory
 /// and temporary files than it may have); or as any call on a ledger: BUSY, IO, CORRUPT, CLOSED, WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
+///
+/// Faults: read.
 ///
 /// # Safety
 /// The texts are as long as their lengths say. `json` can be written to. `json_len` and `error` are

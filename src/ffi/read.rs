@@ -31,6 +31,8 @@ use crate::ledger::Ledger;
 /// `result_bytes_max`); or as any call on a ledger: BUSY, INTERRUPTED, IO, CORRUPT, CLOSED,
 /// WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
 ///
+/// Faults: read.
+///
 /// # Safety
 /// `entries` can be written to. `error` is NULL or can be written to.
 #[unsafe(no_mangle)]
@@ -53,6 +55,8 @@ pub unsafe extern "C" fn simledger_poll_since(
 /// `result_bytes_max`: read in pages with `simledger_poll_since`); or as any call on a ledger:
 /// BUSY, INTERRUPTED, IO, CORRUPT, CLOSED, WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
 ///
+/// Faults: read.
+///
 /// # Safety
 /// `entries` can be written to. `error` is NULL or can be written to.
 #[unsafe(no_mangle)]
@@ -74,6 +78,8 @@ pub unsafe extern "C" fn simledger_read_all(
 /// Any thread. Returns OK; NOT_FOUND (without an error object); INVALID_ARGUMENT; CORRUPT (also
 /// where the row is no valid entry); or as any call on a ledger: BUSY, INTERRUPTED, IO, CLOSED,
 /// WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
+///
+/// Faults: read.
 ///
 /// # Safety
 /// `entry` can be written to. `error` is NULL or can be written to.
@@ -110,6 +116,8 @@ pub unsafe extern "C" fn simledger_get_by_id(
 /// `result_bytes_max`: give a smaller limit); or as any call on a ledger: BUSY, INTERRUPTED, IO,
 /// CORRUPT, CLOSED, WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
 ///
+/// Faults: read.
+///
 /// # Safety
 /// `node_id` is as long as its length says. `entries` can be written to. `error` is NULL or can be
 /// written to.
@@ -139,6 +147,8 @@ pub unsafe extern "C" fn simledger_read_by_node(
 /// INVALID_ARGUMENT; or as any call on a ledger: BUSY, INTERRUPTED, IO, CORRUPT, CLOSED,
 /// WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
 ///
+/// Faults: read.
+///
 /// # Safety
 /// `count` can be written to. `error` is NULL or can be written to.
 #[unsafe(no_mangle)]
@@ -156,6 +166,8 @@ pub unsafe extern "C" fn simledger_count(
 /// - `id`: gets the id; 0 if there is no entry, and on failure.
 ///
 /// Any thread. Returns what `simledger_count` returns.
+///
+/// Faults: read.
 ///
 /// # Safety
 /// `id` can be written to. `error` is NULL or can be written to.
@@ -175,6 +187,8 @@ pub unsafe extern "C" fn simledger_first_id(
 /// - `id`: gets the id; 0 if there never was an entry, and on failure.
 ///
 /// Any thread. Returns what `simledger_count` returns.
+///
+/// Faults: read.
 ///
 /// # Safety
 /// `id` can be written to. `error` is NULL or can be written to.

@@ -61,6 +61,8 @@ pub const SIMLEDGER_INTERNAL: simledger_status = 20;
 /// The name of a status without its prefix, such as "BUSY"; "UNKNOWN" for a number that is none.
 ///
 /// The string is constant. Any thread.
+///
+/// Faults: memory.
 #[unsafe(no_mangle)]
 pub extern "C" fn simledger_status_name(status: simledger_status) -> *const c_char {
     Status::from_code(status).map_or(c"UNKNOWN", |status| constants(status).0).as_ptr()
@@ -69,6 +71,8 @@ pub extern "C" fn simledger_status_name(status: simledger_status) -> *const c_ch
 /// A sentence about a status.
 ///
 /// The string is constant. Any thread.
+///
+/// Faults: memory.
 #[unsafe(no_mangle)]
 pub extern "C" fn simledger_status_description(status: simledger_status) -> *const c_char {
     Status::from_code(status)

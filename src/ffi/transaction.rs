@@ -43,6 +43,8 @@ fn lock(pending: &Pending) -> Result<MutexGuard<'_, (Transaction, LedgerHandle)>
 /// Any thread. Returns OK; INVALID_ARGUMENT; CLOSED; LIMIT_EXCEEDED (65,536 open transactions);
 /// INTERNAL.
 ///
+/// Faults: handle.
+///
 /// # Safety
 /// `transaction` can be written to. `error` is NULL or can be written to.
 #[unsafe(no_mangle)]
@@ -71,6 +73,8 @@ pub unsafe extern "C" fn simledger_transaction_begin(
 ///
 /// One thread at a time. Returns OK; INVALID_ARGUMENT; INVALID_ENTRY (and the transaction is as it
 /// was); CLOSED (committed or freed); OUT_OF_MEMORY; INTERNAL.
+///
+/// Faults: memory.
 ///
 /// # Safety
 /// The texts are as long as their lengths say. `index` and `error` are NULL or can be written to.
@@ -111,6 +115,8 @@ pub unsafe extern "C" fn simledger_transaction_append(
 ///
 /// One thread at a time. Returns what `simledger_transaction_append` returns.
 ///
+/// Faults: memory.
+///
 /// # Safety
 /// `json` is as long as its length says. `index` and `error` are NULL or can be written to.
 #[unsafe(no_mangle)]
@@ -144,6 +150,8 @@ pub unsafe extern "C" fn simledger_transaction_append_json(
 ///
 /// One thread at a time. Returns OK; INVALID_ARGUMENT; CLOSED; INTERNAL.
 ///
+/// Faults: memory.
+///
 /// # Safety
 /// `error` is NULL or can be written to.
 #[unsafe(no_mangle)]
@@ -164,6 +172,8 @@ pub unsafe extern "C" fn simledger_transaction_expect_last_id(
 /// How many entries a transaction holds; 0 for NULL and for one that was committed or freed.
 ///
 /// One thread at a time.
+///
+/// Faults: memory.
 #[unsafe(no_mangle)]
 pub extern "C" fn simledger_transaction_len(transaction: *const simledger_transaction) -> usize {
     catch(|| Ok(lock(&*handle::enter(transaction)?)?.0.len())).unwrap_or(0)
@@ -184,6 +194,8 @@ pub extern "C" fn simledger_transaction_len(transaction: *const simledger_transa
 /// transaction has ended, or the ledger was closed); or as any append: BUSY, INTERRUPTED,
 /// READ_ONLY, NO_SPACE, IO, CORRUPT, LIMIT_EXCEEDED, WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
 /// Whatever is not OK wrote nothing.
+///
+/// Faults: append.
 ///
 /// # Safety
 /// `first_id`, `count` and `error` are NULL or can be written to.
@@ -216,6 +228,8 @@ pub unsafe extern "C" fn simledger_transaction_commit(
 /// ended, is nothing; so is one that is being committed at this moment, from inside a callback.
 ///
 /// One thread at a time.
+///
+/// Faults: memory.
 #[unsafe(no_mangle)]
 pub extern "C" fn simledger_transaction_free(transaction: *mut simledger_transaction) {
     let _ = catch(|| {

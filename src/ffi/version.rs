@@ -9,6 +9,8 @@ const ABI_VERSION: u32 = 0;
 /// The version of the library that runs, such as "0.1.0".
 ///
 /// The string is constant. Any thread.
+///
+/// Faults: memory.
 #[unsafe(no_mangle)]
 pub extern "C" fn simledger_version() -> *const c_char {
     concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast()
@@ -17,6 +19,8 @@ pub extern "C" fn simledger_version() -> *const c_char {
 /// The version of the C API of the library that runs; compare with `SIMLEDGER_ABI_VERSION`.
 ///
 /// Any thread.
+///
+/// Faults: memory.
 #[unsafe(no_mangle)]
 pub extern "C" fn simledger_abi_version() -> u32 {
     ABI_VERSION
@@ -26,6 +30,8 @@ pub extern "C" fn simledger_abi_version() -> u32 {
 /// own, whatever SQLite the program is linked with.
 ///
 /// The string is constant. Any thread.
+///
+/// Faults: memory.
 #[unsafe(no_mangle)]
 pub extern "C" fn simledger_sqlite_version() -> *const c_char {
     rusqlite::ffi::SQLITE_VERSION.as_ptr()

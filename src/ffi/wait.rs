@@ -51,6 +51,8 @@ pub struct simledger_watch {
 /// LIMIT_EXCEEDED (one entry alone takes more than `result_bytes_max`); or as any call on a ledger:
 /// BUSY, IO, CORRUPT, WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
 ///
+/// Faults: read.
+///
 /// # Safety
 /// `filter` is NULL or a query that nobody changes. `entries` can be written to. `error` is NULL or
 /// can be written to.
@@ -92,6 +94,8 @@ pub unsafe extern "C" fn simledger_wait_since(
 /// left); or as any call on a ledger: BUSY, INTERRUPTED, IO, CORRUPT, CLOSED, WRONG_THREAD,
 /// OUT_OF_MEMORY, INTERNAL.
 ///
+/// Faults: read.
+///
 /// # Safety
 /// `filter` is NULL or a query that nobody changes. `watch` can be written to. `error` is NULL or can
 /// be written to.
@@ -127,6 +131,8 @@ pub unsafe extern "C" fn simledger_watch_open(
 ///
 /// Any thread. Returns OK; INVALID_ARGUMENT; CLOSED; INTERNAL.
 ///
+/// Faults: handle.
+///
 /// # Safety
 /// `descriptor` can be written to. `error` is NULL or can be written to.
 #[unsafe(no_mangle)]
@@ -161,6 +167,8 @@ pub unsafe extern "C" fn simledger_watch_descriptor(
 /// than `result_bytes_max`); or as any call on a ledger: BUSY, INTERRUPTED, IO, CORRUPT,
 /// WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
 ///
+/// Faults: read.
+///
 /// # Safety
 /// `entries` can be written to. `error` is NULL or can be written to.
 #[unsafe(no_mangle)]
@@ -189,6 +197,8 @@ pub unsafe extern "C" fn simledger_watch_poll(
 ///
 /// Any thread, but not from inside a callback of its ledger. Returns OK; INVALID_ARGUMENT; CLOSED
 /// (it was closed before); INTERNAL.
+///
+/// Faults: close.
 ///
 /// # Safety
 /// `error` is NULL or can be written to.

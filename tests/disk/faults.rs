@@ -114,6 +114,7 @@ impl Disk {
             found(c"failing_first")?,
             found(c"failing_watch")?,
         ];
+        simledger::test_hooks::open_plainly();
         // SAFETY: the functions of these names have the types of these fields.
         unsafe {
             Some(Disk {

@@ -101,7 +101,8 @@ impl Place {
         if error.sqlite_code() == 0 || error.message().contains(&path) {
             return error;
         }
-        error.context(format_args!("\"{path}\"")).with_field("path")
+        let error = error.context(format_args!("\"{path}\""));
+        if error.field().is_empty() { error.with_field("path") } else { error }
     }
 
     /// An error if the file is gone or another one is in its place. Looks now and then only, so

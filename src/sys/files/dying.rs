@@ -28,10 +28,9 @@ pub(super) unsafe extern "C" fn pwrite(
 }
 
 /// ftruncate(2).
-pub(super) extern "C" fn ftruncate(descriptor: c_int, len: libc::off_t) -> c_int {
+pub(super) extern "C" fn ftruncate(descriptor: c_int, len: libc::off64_t) -> c_int {
     hooks::point("file.change");
-    // SAFETY: touches no memory.
-    unsafe { libc::ftruncate(descriptor, len) }
+    calls::ftruncate(descriptor, len)
 }
 
 /// unlink(2).
@@ -41,5 +40,5 @@ pub(super) extern "C" fn ftruncate(descriptor: c_int, len: libc::off_t) -> c_int
 pub(super) unsafe extern "C" fn unlink(path: *const c_char) -> c_int {
     hooks::point("file.change");
     // SAFETY: as the caller promises.
-    unsafe { libc::unlink(path) }
+    unsafe { calls::unlink(path) }
 }

@@ -4,6 +4,8 @@ use std::ffi::{CStr, c_int};
 use std::io;
 use std::mem::MaybeUninit;
 
+use crate::hooks;
+
 /// Which file it is, by its true numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct FileNumbers {
@@ -60,7 +62,7 @@ pub(super) fn fstat(descriptor: c_int) -> io::Result<libc::stat> {
 pub(super) fn open(path: &CStr, flags: c_int, mode: c_int) -> io::Result<c_int> {
     // A database and its companions have paths without links when they are found. A folder of these that has become
     // a link since leads to somewhere else. (Temporary files are where the system has them.)
-    if flags & libc::O_NOFOLLOW != 0 && flags & libc::O_EXCL == 0 {
+    if flags & libc::O_NOFOLLOW != 0 && flags & libc::O_EXCL == 0 && !hooks::opens_plainly() {
         match open_without_links(path, flags, mode) {
             // Before Linux 5.6, and where a sandbox does not know it.
             Err(error) if matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM | libc::EINVAL)) => {
