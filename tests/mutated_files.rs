@@ -26,7 +26,7 @@ fn tries_ledgers_out() {
 }
 
 fn cases() -> u64 {
-    const DEFAULT: u64 = 8;
+    const DEFAULT: u64 = 2;
     std::env::var("LEDGER_FILES_CASES").map_or(DEFAULT, |cases| cases.parse().expect("a number of cases"))
 }
 

@@ -115,10 +115,10 @@ impl Together {
         Ok(())
     }
 
-    /// The transaction is committed.
-    pub fn committed(mut self) {
+    /// The transaction is committed; `appended` is what each is told that was written.
+    pub fn committed(mut self, appended: impl Fn(Appended) -> Result<Appended>) {
         for (request, result) in self.0.drain(..) {
-            request.settle(result.map_or(Outcome::Alone, Outcome::Done));
+            request.settle(result.map_or(Outcome::Alone, |result| Outcome::Done(result.and_then(&appended))));
         }
     }
 }
@@ -155,7 +155,7 @@ mod tests {
         };
         together.write(insert).unwrap();
         assert!(requests[0].outcome().is_none(), "not before the commit");
-        together.committed();
+        together.committed(Ok);
         assert!(matches!(requests[0].wait(), Outcome::Done(Ok(Appended { first_id: 7, .. }))));
         assert!(
             matches!(requests[1].wait(), Outcome::Done(Err(error)) if error.status() == Status::Duplicate)

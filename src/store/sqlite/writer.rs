@@ -64,10 +64,14 @@ impl Writer {
         {
             return appended;
         }
+        let mut first_id = 0;
         self.transaction(metrics, |connection| {
             check_way(connection, false)?;
-            insert(connection, batch)
+            let appended = insert(connection, batch)?;
+            first_id = appended.first_id;
+            Ok(appended)
         })
+        .map_err(|error| in_doubt(error, first_id))
     }
 
     /// The same in one transaction with others who wait as well. `None` if that came to nothing, for a
@@ -82,7 +86,7 @@ impl Writer {
                 return Ok(());
             }
             let mut together = Together::default();
-            attempt(connection, &mut |connection| {
+            let done = attempt(connection, &mut |connection| {
                 check_way(connection, false)?;
                 // Not before, since the lock of another process may have to be waited for: nobody is to wait
                 // for that longer than his own time.
@@ -91,9 +95,15 @@ impl Writer {
                     Err(error) if leaves_nothing(&error) => Ok(Err(error)),
                     inserted => inserted.map(Ok),
                 })
-            })?;
-            together.committed();
-            Ok(())
+            });
+            match &done {
+                Ok(()) => together.committed(Ok),
+                Err(error) if is_doubtful(error) => {
+                    together.committed(|appended| Err(in_doubt(error.clone(), appended.first_id)));
+                }
+                Err(_) => {}
+            }
+            done
         });
         let outcome = request.outcome().or_else(|| {
             // Otherwise somebody has just taken it along.
@@ -114,15 +124,18 @@ impl Writer {
 
     /// The same for a batch that comes by the commit log, but is too large for it.
     pub fn append_logged(&self, batch: &Batch<'_>, metrics: &Metrics, durable: bool) -> Result<Appended> {
-        self.durable_transaction(metrics, durable, |connection| {
+        let mut first_id = 0;
+        let appended = self.durable_transaction(metrics, durable, |connection| {
             let folding = Folding::begin(connection)?;
             let appended = insert(connection, batch)?;
+            first_id = appended.first_id;
             let last = appended.first_id + i64::try_from(appended.count).unwrap_or(i64::MAX) - 1;
             if appended.count > 0 {
                 folding.finish_at(last)?;
             }
             Ok(appended)
-        })
+        });
+        appended.map_err(|error| in_doubt(error, first_id))
     }
 
     /// Lets `work` store entries of the commit log, in one transaction.
@@ -335,6 +348,20 @@ impl Writer {
         }
         result
     }
+}
+
+/// Whether a transaction that failed was carried out: its journal is gone, and with it the way back, but the folder
+/// could not be synced, so that after a power cut it may be there again.
+fn is_doubtful(error: &Error) -> bool {
+    error.sqlite_code() == ffi::SQLITE_IOERR_DIR_FSYNC
+}
+
+/// The error of an append of which this is the first id, if it was carried out all the same.
+fn in_doubt(error: Error, first_id: i64) -> Error {
+    if first_id == 0 || !is_doubtful(&error) {
+        return error;
+    }
+    error.context("the entry is in the ledger, but perhaps not on the medium").with_entry_id(first_id)
 }
 
 fn others_write() -> Error {
