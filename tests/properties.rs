@@ -519,7 +519,13 @@ impl World {
             None if read_only => Err(Refused::with(Status::ReadOnly)),
             None => {
                 let wanted: Vec<Wanted> = wanted.into_iter().flatten().collect();
-                self.reference.append(&wanted, ignores, expected).map(told)
+                // The same for one that is alone.
+                let alone = real.as_ref().is_err_and(|error| error.index() == Some(0)).then_some(0);
+                let at = |refused: Refused| match refused.status {
+                    Status::Duplicate => Refused { index: refused.index.or(alone), ..refused },
+                    _ => refused,
+                };
+                self.reference.append(&wanted, ignores, expected).map(told).map_err(at)
             }
         };
         same(real.map_err(|error| refused(&error)), expected, "what became of it")?;

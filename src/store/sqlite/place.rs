@@ -98,7 +98,11 @@ impl Place {
     /// What failed at the file or beside it, with its name if that is not said yet.
     pub fn named(&self, error: Error) -> Error {
         let path = self.path.display().to_string();
-        if error.sqlite_code() == 0 || error.message().contains(&path) {
+        let is_of_files = matches!(
+            error.status(),
+            Status::Io | Status::NoSpace | Status::ReadOnly | Status::Corrupt | Status::Incompatible
+        );
+        if !is_of_files || error.sqlite_code() == 0 || error.message().contains(&path) {
             return error;
         }
         let error = error.context(format_args!("\"{path}\""));
