@@ -195,9 +195,9 @@ impl CommitLog {
                 Err(error) if error.status() != Status::Corrupt => return Err(error),
                 _ => None,
             };
-            let ids = found.as_ref().and_then(|(record, _)| match record {
-                Record::Entry { fields, more } => Some((fields.id, fields.id, *more)),
-                Record::Elsewhere { first, last } => Some((*first, *last, false)),
+            let ids = found.as_ref().map(|(record, _)| match record {
+                Record::Entry { fields, more } => (fields.id, fields.id, *more),
+                Record::Elsewhere { first, last } => (*first, *last, false),
             });
             // What is said to be in the ledger file must be there.
             let is_missing = matches!(&found, Some((Record::Elsewhere { last, .. }, _)) if *last > stored_id);
