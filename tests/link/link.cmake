@@ -43,7 +43,7 @@ simledger_program(link_unload ${link}/unload.c ${CMAKE_DL_LIBS})
 target_include_directories(link_unload PRIVATE ${SIMLEDGER_INCLUDE_DIR})
 add_dependencies(link_unload simledger_libraries)
 simledger_test(link/unload link_unload ${simledger_shared})
-simledger_valgrind_test(link/unload link_unload ${simledger_shared})
+# Not under valgrind: its child has, and does not close, what its parent has open, which counts as lost there.
 
 # A host with another Rust library in it: two copies of Rust's standard library in one program.
 find_program(RUSTC_EXECUTABLE rustc HINTS $ENV{CARGO_HOME}/bin $ENV{HOME}/.cargo/bin)
