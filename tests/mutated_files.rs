@@ -160,7 +160,8 @@ fn whatever_is_damaged_is_a_status() {
         found.len()
     );
     assert!(found.is_empty(), "{}", found.join("\n"));
-    assert!(0 < opened && opened < tried, "some can be used, and some cannot");
+    // Of a few, all may be of one kind.
+    assert!(tried < 200 || (0 < opened && opened < tried), "some can be used, and some cannot");
 }
 
 #[test]
