@@ -95,10 +95,7 @@ pub(crate) fn touch(path: &str, mode: Option<u32>) -> Result<()> {
         // Somebody else was faster.
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => {
-            let status = match error.kind() {
-                std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Status::NoSpace,
-                _ => Status::Io,
-            };
+            let status = Status::of_system(&error);
             Err(Error::new(status, format!("\"{path}\" cannot be created: {error}")).with_field("path"))
         }
         Ok(()) => Ok(()),

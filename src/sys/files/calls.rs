@@ -144,11 +144,10 @@ fn check_kind(path: &CStr) -> io::Result<()> {
 pub(super) unsafe extern "C" fn unlink(path: *const c_char) -> c_int {
     // SAFETY: as the caller promises.
     let path = unsafe { CStr::from_ptr(path) };
-    let unlinked = answer(if hold().may_delete(path) {
-        system::unlink(path)
-    } else {
-        Err(io::Error::from_raw_os_error(libc::EPERM))
-    });
+    let may_delete = hold().may_delete(path);
+    let unlinked = answer(may_delete.and_then(|may| {
+        if may { system::unlink(path) } else { Err(io::Error::from_raw_os_error(libc::EPERM)) }
+    }));
     noted(unlinked, "unlink", On::Path(path))
 }
 

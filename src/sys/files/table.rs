@@ -186,20 +186,26 @@ impl Table {
     fn is_beside_one(&self, path: &CStr) -> bool {
         let of = companion_of(path.to_bytes(), &["-wal", "-journal"])
             .or_else(|| super_journal_of(path.to_bytes()))
-            .and_then(file_of);
+            .and_then(|of| file_of(of).ok());
         of.is_some_and(|of| self.find(of).is_some())
     }
 
     /// Whether SQLite has a reason to delete this: what it made beside a database that it has open, and its
     /// temporary files. A journal names another file that is to be deleted with it, a super-journal, and
     /// whoever wrote the journal may have named any.
-    pub(super) fn may_delete(&self, path: &CStr) -> bool {
+    pub(super) fn may_delete(&self, path: &CStr) -> io::Result<bool> {
         let path = path.to_bytes();
         let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
-        let of = companion_of(path, &["-wal", "-shm", "-journal"]).and_then(file_of);
-        // One that was open before this library was first used is not in the table.
-        let is_open = |of: FileNumbers| self.find(of).is_some() || system::is_open_here(of);
-        name.starts_with(b"etilqs_") || super_journal_of(path).is_some() || of.is_some_and(is_open)
+        if name.starts_with(b"etilqs_") || super_journal_of(path).is_some() {
+            return Ok(true);
+        }
+        let Some(of) = companion_of(path, &["-wal", "-shm", "-journal"]) else { return Ok(false) };
+        match file_of(of) {
+            // One that was open before this library was first used is not in the table.
+            Ok(of) => Ok(self.find(of).is_some() || system::is_open_here(of)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Closes what nobody uses, as far as that harms nobody.
@@ -267,9 +273,8 @@ fn super_journal_of(path: &[u8]) -> Option<&[u8]> {
     ending.strip_prefix(b"-mj").filter(|digits| digits.iter().all(u8::is_ascii_hexdigit)).map(|_| of)
 }
 
-fn file_of(path: &[u8]) -> Option<FileNumbers> {
-    let found = system::lstat(&CString::new(path).ok()?).ok()?;
-    Some(FileNumbers::of(&found))
+fn file_of(path: &[u8]) -> io::Result<FileNumbers> {
+    system::lstat(&CString::new(path)?).map(|found| FileNumbers::of(&found))
 }
 
 fn writes(flags: c_int) -> bool {
