@@ -267,7 +267,7 @@ fn cases() -> Option<u64> {
     match std::env::var("LEDGER_DISK_CASES").as_deref() {
         Ok("all") => None,
         Ok(number) => Some(number.parse().unwrap()),
-        Err(_) => Some(80),
+        Err(_) => Some(20),
     }
 }
 

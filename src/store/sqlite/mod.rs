@@ -91,7 +91,13 @@ impl End {
 pub(crate) fn touch(path: &str, mode: Option<u32>) -> Result<()> {
     let absolute = Place::of_new(path)?;
     fork::watch();
-    match files::create(&absolute, mode) {
+    let created = loop {
+        match files::create(&absolute, mode) {
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            created => break created,
+        }
+    };
+    match created {
         // Somebody else was faster.
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => {
