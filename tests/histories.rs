@@ -3,7 +3,7 @@
 //!
 //! What each caller does is random, and made shorter where it finds something; each plan is then tried
 //! again some times, since it need not happen every time. `LEDGER_HISTORY_PLANS`: how many plans.
-//! `LEDGER_HISTORY_ROUNDS`: how many rounds of processes. `SIMLEDGER_TEST_SEED`: which.
+//! `LEDGER_HISTORY_ROUNDS`: how many rounds of processes. `LEDGER_TEST_SEED`: which.
 
 mod common;
 
@@ -416,7 +416,7 @@ fn a_process_that_calls() {
     let who = parameter("WHO").expect("which").parse().expect("a number");
     let line = Line::to_the_test();
     let mut caller = Caller::new(who, &parameter("PATH").expect("a path"));
-    let mut random = Random::new();
+    let mut random = Random::of(parameter("SEED").expect("a seed").parse().expect("a number"));
     let steps: u64 = parameter("STEPS").expect("how many").parse().expect("a number");
     for _ in 0..steps {
         let step = by_chance(&mut random);

@@ -1,7 +1,7 @@
 //! A ledger and its companions, damaged at random and on purpose: whatever it is then, opening and using it is a
 //! status, in bounded time and memory.
 //!
-//! `LEDGER_FILES_CASES` says how many are tried of each kind, `SIMLEDGER_TEST_SEED` which. What was found is kept,
+//! `LEDGER_FILES_CASES` says how many are tried of each kind, `LEDGER_TEST_SEED` which. What was found is kept,
 //! and its folder named.
 
 mod common;

@@ -5,7 +5,7 @@
 //! its seed into `proptest-regressions/`, where it is tried first from then on; what was found for good is
 //! written down below as well, since a seed means another sequence when the calls change.
 //!
-//! `LEDGER_PROPERTY_CASES`: how many sequences. `SIMLEDGER_TEST_SEED`: which.
+//! `LEDGER_PROPERTY_CASES`: how many sequences. `LEDGER_TEST_SEED`: which.
 
 mod common;
 

@@ -197,15 +197,16 @@ impl Drop for Process {
 }
 
 /// Random numbers that a seed repeats (splitmix64). The seed is printed, and can be given in
-/// `SIMLEDGER_TEST_SEED`.
+/// `LEDGER_TEST_SEED`.
 pub struct Random(u64);
 
 impl Random {
     pub fn new() -> Random {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         let now = now.expect("a time after 1970").subsec_nanos();
-        let seed = parameter("SEED").map_or(u64::from(now), |seed| seed.parse().expect("a number as seed"));
-        println!("SIMLEDGER_TEST_SEED={seed}");
+        let seed = std::env::var("LEDGER_TEST_SEED");
+        let seed = seed.map_or(u64::from(now), |seed| seed.parse().expect("a number as seed"));
+        println!("LEDGER_TEST_SEED={seed}");
         Random(seed)
     }
 

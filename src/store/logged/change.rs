@@ -44,18 +44,20 @@ impl LedgerStore {
     }
 
     fn to_log(&self, settings: &Settings) -> Result<Box<dyn Store>> {
-        // Appends that come to this store from here on find it said in the file.
-        self.sqlite.change_setting("commit", "log")?;
-        hooks::point("change.to_log");
         let mut next = self.successor(Wake::alone());
-        match next.begin_log(&mut settings.clone(), true) {
+        // Appends that come to this store from here on find it said in the file.
+        let begun = self.sqlite.change_setting("commit", "log").and_then(|()| {
+            hooks::point("change.to_log");
+            next.begin_log(&mut settings.clone(), true)
+        });
+        match begun {
             Ok(()) => {
                 self.wake.take_away();
                 Ok(Box::new(next))
             }
             Err(error) => {
                 drop(next);
-                // Where this fails too, whoever appends next tries again.
+                // Where this fails too, whoever writes next tries again.
                 self.unfinished.store(true, Ordering::Release);
                 let _ = self.put_back();
                 Err(error)
@@ -63,19 +65,22 @@ impl LedgerStore {
         }
     }
 
-    /// Ends a change to `log` that failed half-way: the file says `log`, and this store has none. Alone.
+    /// Ends a change to `log` that failed half-way: the file may say `log`, and this store has none. Alone.
     fn put_back(&self) -> Result<()> {
         let Some(gate) = &self.gate else { return Ok(()) };
-        let identity = self.sqlite.log_identity()?;
-        if let Some(log) = CommitLog::open_to_read(&gate.path, &identity, Arc::clone(&gate.locks))? {
-            if log.pending() > 0 {
-                let message =
-                    "another process has gone on with commit = log; close this ledger, and open it again";
-                return Err(Error::new(Status::InvalidConfig, message).with_field("commit"));
+        let said = self.sqlite.file_settings()?;
+        if said.iter().any(|(name, value)| *name == "commit" && value.as_deref() == Some("log")) {
+            let identity = self.sqlite.log_identity()?;
+            if let Some(log) = CommitLog::open_to_read(&gate.path, &identity, Arc::clone(&gate.locks))? {
+                if log.pending() > 0 {
+                    let message =
+                        "another process has gone on with commit = log; close this ledger, and open it again";
+                    return Err(Error::new(Status::InvalidConfig, message).with_field("commit"));
+                }
+                log.take_away()?;
             }
-            log.take_away()?;
+            self.sqlite.change_setting("commit", "sqlite")?;
         }
-        self.sqlite.change_setting("commit", "sqlite")?;
         self.unfinished.store(false, Ordering::Release);
         Ok(())
     }

@@ -5,6 +5,7 @@
 //! [event count](crate::event_count). Nothing of the ledger is in it: whoever finds none to be had, or loses it, hears of
 //! what others append only when he looks.
 
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
@@ -44,8 +45,16 @@ impl Wake {
     /// Of all processes that have the ledger open for writing. While nobody else opens or closes it.
     pub fn shared(ledger: &Path) -> io::Result<Wake> {
         let path = companion::path_of(ledger, "-wake");
-        let found = companion::find(&path, true)?;
-        let file = found.map_or_else(|| companion::create(&path, ledger), Ok)?;
+        match companion::find(&path, true)? {
+            Some(file) => Wake::of(file, path),
+            None => Wake::of(companion::create(&path, ledger)?, path.clone()).inspect_err(|_| {
+                // Nobody else knows of it.
+                let _ = fs::remove_file(&path);
+            }),
+        }
+    }
+
+    fn of(file: File, path: PathBuf) -> io::Result<Wake> {
         match file.metadata()?.len() {
             0 => allocate(&file, BYTES as u64)?,
             len if len != BYTES as u64 => return Err(something_else(&path)),

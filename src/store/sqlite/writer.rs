@@ -21,6 +21,7 @@ use crate::error::{Error, Result, Status};
 use crate::gate::Locked;
 use crate::hooks;
 use crate::json;
+use crate::logging::Level;
 use crate::metrics::{Metrics, Operation};
 use crate::store::{Appended, Batch, Cutoff, OnDuplicate};
 use crate::utc;
@@ -254,13 +255,24 @@ impl Writer {
         Ok(connection)
     }
 
-    /// Changes a setting of the file: on the medium when this returns.
+    /// Changes a setting of the file: on the medium when this returns, or there is a line in the log.
     pub fn change(&self, metrics: &Metrics, name: &str, value: &str) -> Result<()> {
-        self.alone(metrics, |connection| {
+        let changed = self.alone(metrics, |connection| {
             durably(connection, |connection| {
                 attempt(connection, &mut |connection| schema::change(connection, name, value))
             })
-        })
+        });
+        match changed {
+            // It is done, and who hears of it must know that. But a commit log would have entries of which the file may
+            // know nothing after a power cut.
+            Err(error) if is_doubtful(&error) && (name, value) != ("commit", "log") => {
+                call::log(Level::Warn, || {
+                    format!("{name} is {value} now, but perhaps not on the medium: {error}")
+                });
+                Ok(())
+            }
+            changed => changed,
+        }
     }
 
     /// Brings everything that was committed to the medium, by whomever.
@@ -278,7 +290,15 @@ impl Writer {
         metrics: &Metrics,
         mut work: impl FnMut(&Connection) -> Result<T>,
     ) -> Result<T> {
-        self.alone(metrics, |connection| attempt(connection, &mut work))
+        Self::renewed(|| self.alone(metrics, |connection| attempt(connection, &mut work)))
+    }
+
+    /// Does it once more where the connection could only read, which a new one may do better.
+    fn renewed<T>(mut run: impl FnMut() -> Result<T>) -> Result<T> {
+        match run() {
+            Err(error) if is_read_only(&error) => run(),
+            done => done,
+        }
     }
 
     /// The same; `durable`: also on the medium when this returns, whatever the synchronous mode says.
@@ -288,15 +308,17 @@ impl Writer {
         durable: bool,
         mut work: impl FnMut(&Connection) -> Result<T>,
     ) -> Result<T> {
-        self.alone(metrics, |connection| {
-            if durable && self.source.synchronous != "EXTRA" {
-                // It stays so: whoever counts on it may come at any time.
-                connection.execute_batch(DURABLE).map_err(|error| translate(&error))?;
-            }
-            let done = attempt(connection, &mut work);
-            // Nobody waits for those who store what the log has.
-            checkpoints::inline(connection);
-            done
+        Self::renewed(|| {
+            self.alone(metrics, |connection| {
+                if durable && self.source.synchronous != "EXTRA" {
+                    // It stays so: whoever counts on it may come at any time.
+                    connection.execute_batch(DURABLE).map_err(|error| translate(&error))?;
+                }
+                let done = attempt(connection, &mut work);
+                // Nobody waits for those who store what the log has.
+                checkpoints::inline(connection);
+                done
+            })
         })
     }
 
