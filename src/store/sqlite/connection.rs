@@ -130,7 +130,8 @@ pub(super) fn durably<T>(connection: &Connection, work: impl FnOnce(&Connection)
     let usual: i64 = connection.query_row("PRAGMA synchronous", [], |row| row.get(0)).map_err(sql)?;
     connection.execute_batch(DURABLE).map_err(sql)?;
     let done = work(connection);
-    connection.execute_batch(&format!("PRAGMA synchronous = {usual}")).map_err(sql)?;
+    // Where this fails it stays so, which is slower and nothing else.
+    let _ = connection.execute_batch(&format!("PRAGMA synchronous = {usual}"));
     done
 }
 

@@ -289,6 +289,8 @@ pub(super) struct Snapshot<'c>(&'c Connection);
 
 impl<'c> Snapshot<'c> {
     pub fn begin(connection: &'c Connection) -> Result<Snapshot<'c>> {
+        // The one before could not be ended where there was no memory for that.
+        roll_back(connection).map_err(|error| translate(&error))?;
         // Dropped if it fails: it may have begun all the same, and been interrupted then.
         let snapshot = Snapshot(connection);
         run(connection, "BEGIN").map_err(|error| translate(&error))?;
@@ -300,9 +302,8 @@ impl<'c> Snapshot<'c> {
 
 impl Drop for Snapshot<'_> {
     fn drop(&mut self) {
-        // Nothing was written, so there is nothing to lose; and a connection that cannot end its
-        // transaction fails at its next BEGIN.
-        roll_back(self.0);
+        // Nothing was written, so there is nothing to lose; and where it fails it is tried again before the next.
+        let _ = roll_back(self.0);
     }
 }
 

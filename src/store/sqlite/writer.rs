@@ -413,7 +413,7 @@ fn attempt<T>(connection: &Connection, work: &mut impl FnMut(&Connection) -> Res
             // The busy handler has waited already, except where SQLite does not ask it.
             Err(error) if is_transient(&error) && call::pause(tries) => {}
             Err(error) => {
-                roll_back(connection);
+                let _ = roll_back(connection);
                 return Err(translate(&error));
             }
         }
@@ -427,18 +427,21 @@ fn attempt<T>(connection: &Connection, work: &mut impl FnMut(&Connection) -> Res
         }
     });
     if result.is_err() {
-        roll_back(connection);
+        // Where it fails the connection is given up.
+        let _ = roll_back(connection);
     }
     result
 }
 
 /// Ends a transaction that is not to be, also one that was interrupted when it had just begun.
-pub(super) fn roll_back(connection: &Connection) {
-    if !connection.is_autocommit() {
-        let run = || connection.prepare_cached("ROLLBACK").and_then(|mut statement| statement.execute([]));
-        // SQLite may roll back by itself; then this fails, and is not needed.
-        let _ = call::shielded(run);
+pub(super) fn roll_back(connection: &Connection) -> rusqlite::Result<()> {
+    if connection.is_autocommit() {
+        return Ok(());
     }
+    let run = || connection.prepare_cached("ROLLBACK").and_then(|mut statement| statement.execute([]));
+    let ended = call::shielded(run).map(drop);
+    // SQLite may roll back by itself; then this fails, and is not needed.
+    if connection.is_autocommit() { Ok(()) } else { ended }
 }
 
 // What a table says about conflicts does not hold where the statement says something itself.
