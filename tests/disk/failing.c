@@ -136,43 +136,36 @@ int close(int descriptor) {
     return is_failing ? -1 : result;
 }
 
-/* Reading and writing `len` bytes at `offset`; a part of them where the fault is that. */
-#define TRANSFER(name, kind, type, offset_type)                                                    \
-    ssize_t name(int descriptor, type buffer, size_t len, offset_type offset) {                    \
-        NEXT(ssize_t, #name, int, type, size_t, offset_type);                                      \
-        const char *path = name_of(descriptor);                                                    \
-        if (path != NULL && fails(#name, path, kind)) {                                            \
-            if (fault != SHORT)                                                                    \
-                return -1;                                                                         \
-            len = len > 1 ? len / 2 : len;                                                         \
-        }                                                                                          \
-        ssize_t done = original(descriptor, buffer, len, offset);                                  \
-        if (path != NULL && kind == WRITE)                                                         \
-            tell(path, WRITE, (long)offset, done, done < 0);                                       \
-        return done;                                                                               \
-    }
-TRANSFER(pread, READ, void *, off_t)
-TRANSFER(pread64, READ, void *, off64_t)
-TRANSFER(pwrite, WRITE, const void *, off_t)
-TRANSFER(pwrite64, WRITE, const void *, off64_t)
+#define TYPES(...) __VA_ARGS__
 
-#define STREAM(name, kind, type)                                                                   \
-    ssize_t name(int descriptor, type buffer, size_t len) {                                        \
-        NEXT(ssize_t, #name, int, type, size_t);                                                   \
+/* Reading or writing `len` bytes at `position`; a part of them where the fault is that. */
+#define TRANSFER(name, kind, parameters, types, arguments, position)                               \
+    ssize_t name parameters {                                                                      \
+        NEXT(ssize_t, #name, types);                                                               \
         const char *path = name_of(descriptor);                                                    \
         if (path != NULL && fails(#name, path, kind)) {                                            \
             if (fault != SHORT)                                                                    \
                 return -1;                                                                         \
             len = len > 1 ? len / 2 : len;                                                         \
         }                                                                                          \
-        long offset = path != NULL ? (long)lseek(descriptor, 0, SEEK_CUR) : 0;                     \
-        ssize_t done = original(descriptor, buffer, len);                                          \
+        long at = path != NULL ? (long)(position) : 0;                                             \
+        ssize_t done = original arguments;                                                         \
         if (path != NULL && kind == WRITE)                                                         \
-            tell(path, WRITE, offset, done, done < 0);                                             \
+            tell(path, WRITE, at, done, done < 0);                                                 \
         return done;                                                                               \
     }
-STREAM(read, READ, void *)
-STREAM(write, WRITE, const void *)
+#define TRANSFER_AT(name, kind, type, offset_type)                                                 \
+    TRANSFER(name, kind, (int descriptor, type buffer, size_t len, offset_type offset),            \
+             TYPES(int, type, size_t, offset_type), (descriptor, buffer, len, offset), offset)
+#define TRANSFER_NEXT(name, kind, type)                                                            \
+    TRANSFER(name, kind, (int descriptor, type buffer, size_t len), TYPES(int, type, size_t),      \
+             (descriptor, buffer, len), lseek(descriptor, 0, SEEK_CUR))
+TRANSFER_AT(pread, READ, void *, off_t)
+TRANSFER_AT(pread64, READ, void *, off64_t)
+TRANSFER_AT(pwrite, WRITE, const void *, off_t)
+TRANSFER_AT(pwrite64, WRITE, const void *, off64_t)
+TRANSFER_NEXT(read, READ, void *)
+TRANSFER_NEXT(write, WRITE, const void *)
 
 #define SYNC_CALL(name)                                                                            \
     int name(int descriptor) {                                                                     \
@@ -236,7 +229,6 @@ MAP_CALL(mmap64, off64_t)
         NEXT(int, #name, types);                                                                   \
         return fails(#name, path, kind) ? -1 : original arguments;                                 \
     }
-#define TYPES(...) __VA_ARGS__
 PATH_CALL(unlink, REMOVE, (const char *path), TYPES(const char *), (path))
 PATH_CALL(access, LOOK, (const char *path, int mode), TYPES(const char *, int), (path, mode))
 PATH_CALL(stat, LOOK, (const char *path, struct stat *found), TYPES(const char *, struct stat *),
