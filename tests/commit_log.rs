@@ -531,6 +531,41 @@ fn a_writer_of_some() {
     ledger.close().unwrap();
 }
 
+#[test]
+#[ignore = "a process of the test below"]
+fn appends_what_it_is_told() {
+    let mut line = Line::to_the_test();
+    let ledger = Ledger::open(&config(&parameter("FILE").unwrap(), &[LOG])).unwrap();
+    line.say("ready");
+    while let Some(entries) = line.hear() {
+        ledger.append_many_json(&entries).unwrap();
+    }
+}
+
+/// One dies when he has announced a batch and not published it, and the next one when he has put an entry in the place of
+/// its first.
+#[test]
+fn what_is_left_of_a_batch_behind_another_entry_is_never_published() {
+    let place = Place::new();
+    let file = place.file("ledger.db");
+    let dies = |at: &str| {
+        let mut process = Process::start("appends_what_it_is_told", &[("FILE", &file), ("KILL", at)]);
+        assert_eq!(process.line.hear().as_deref(), Some("ready"));
+        process
+    };
+    let (mut first, mut second) = (dies("log.publishing:0"), dies("log.publish:0"));
+    let batch: Vec<String> = (1..=5).map(|k| entry(f64::from(k), "n")).collect();
+    first.line.say(&format!("[{}]", batch.join(",")));
+    first.end_by_a_kill();
+    second.line.say(&format!("[{}]", entry(9.0, "n")));
+    second.end_by_a_kill();
+    let ledger = place.open(&[LOG]);
+    let left = ledger.read_all().unwrap();
+    assert_eq!(left.iter().map(|entry| entry.timestamp()).collect::<Vec<_>>(), [0.0; 0]);
+    assert_eq!(ledger.append_json(&entry(1.0, "n")).unwrap(), 1);
+    check_whole(&ledger, 1, 1);
+}
+
 /// Readers that are there before anybody writes, while writers come and go, and with them the log.
 #[test]
 fn readers_from_before_the_first_writer_see_everything() {
