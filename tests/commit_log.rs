@@ -531,6 +531,23 @@ fn a_writer_of_some() {
     ledger.close().unwrap();
 }
 
+/// SQL of one who reads waits for what a log has that was made since, whatever he did before.
+#[test]
+fn sql_of_who_reads_sees_what_only_a_new_log_has() {
+    let place = Place::new();
+    place.open(&[LOG]).close().unwrap();
+    let reads = place.open(&[("read_only", "true"), ("timeout", "0.05")]);
+    let writes = place.open(&[]);
+    let other = place.sqlite();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    writes.append_json(&entry(1.0, "n")).unwrap();
+    let count = || reads.sql("SELECT count(*) FROM ledger", None, 1);
+    assert_eq!(count().unwrap_err().status(), Status::Busy);
+    other.execute_batch("ROLLBACK").unwrap();
+    checkpointed(&writes);
+    assert!(count().unwrap().contains("[1]"));
+}
+
 #[test]
 #[ignore = "a process of the test below"]
 fn appends_what_it_is_told() {

@@ -117,8 +117,14 @@ impl super::Feed for LedgerStore {
 impl LedgerStore {
     /// The file, which has everything that was appended before.
     fn flushed(&self) -> Result<&SqliteStore> {
-        if let Some(logged) = self.logged.as_ref().filter(|logged| logged.log.get().is_some()) {
-            logged.flush()?;
+        if let Some(logged) = &self.logged {
+            if logged.log.get().is_none() {
+                // Somebody may have made it since.
+                logged.refresh_without_log()?;
+            }
+            if logged.log.get().is_some() {
+                logged.flush()?;
+            }
         }
         Ok(&self.sqlite)
     }
