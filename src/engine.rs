@@ -4,7 +4,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::config::{Key, Scope, Settings};
 use crate::error::{Error, Result, Status};
-use crate::gate::Locked;
 use crate::registry::Tenancy;
 use crate::retention::Retention;
 use crate::shared::Shared;
@@ -26,8 +25,8 @@ pub(crate) struct Engine {
 impl Engine {
     /// Opens the ledger at `place`, or a new one in memory.
     pub fn open(place: Option<Place>, mut settings: Settings, tenancy: Option<Tenancy>) -> Result<Engine> {
-        let gate = tenancy.as_ref().map_or_else(|| Arc::new(Locked::new(())), Tenancy::gate);
-        let shared = Arc::new(Shared::open(place, &mut settings, gate)?);
+        let here = tenancy.as_ref().map_or_else(Arc::default, Tenancy::here);
+        let shared = Arc::new(Shared::open(place, &mut settings, here)?);
         let engine = Engine {
             retention: Mutex::new(None),
             watching: Mutex::new(None),

@@ -9,6 +9,7 @@ use crate::config::Settings;
 use crate::engine::Engine;
 use crate::error::{Error, Result, Status};
 use crate::gate::Locked;
+use crate::store::logged::Here;
 use crate::store::sqlite::{FileId, Place, touch};
 use crate::sys::fork;
 
@@ -29,8 +30,8 @@ struct Slot {
     engines: Locked<Engines>,
     /// Engines that have something of the file open, those included that are ending.
     tenants: AtomicUsize,
-    /// For the commit log: see [`Tenancy::gate`].
-    gate: Arc<Locked<()>>,
+    /// For the commit log.
+    here: Arc<Here>,
 }
 
 /// A file may be read through an engine that cannot write, but never written through two.
@@ -56,9 +57,9 @@ impl Tenancy {
         self.0.engines.with(|_| work())
     }
 
-    /// A lock that all engines of the file in this process have in common.
-    pub fn gate(&self) -> Arc<Locked<()>> {
-        Arc::clone(&self.0.gate)
+    /// What all engines of the file in this process have in common.
+    pub fn here(&self) -> Arc<Here> {
+        Arc::clone(&self.0.here)
     }
 
     /// Whether no other engine of this process has the file.
@@ -166,7 +167,7 @@ fn slot(id: FileId) -> Arc<Slot> {
         let new = || {
             Arc::new(Slot {
                 tenants: AtomicUsize::new(0),
-                gate: Arc::new(Locked::new(())),
+                here: Arc::default(),
                 engines: Locked::new(Engines::default()),
             })
         };

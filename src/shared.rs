@@ -10,12 +10,11 @@ use crate::chunk::Entry;
 use crate::config::Settings;
 use crate::entries::Entries;
 use crate::error::{Result, Status};
-use crate::gate::Locked;
 use crate::join::join;
 use crate::logging::{Level, Notices};
 use crate::metrics::{Gauge, Metrics};
 use crate::query::{Order, Overflow, Query, Read};
-use crate::store::logged::{self, Opening};
+use crate::store::logged::{self, Here, Opening};
 use crate::store::sqlite::{Place, Usage};
 use crate::store::{Appended, Batch, Cutoff, Ends, Store};
 use crate::tail::{ALL, Most, Tail};
@@ -50,8 +49,8 @@ impl Stage {
 
 impl Shared {
     /// Opens the ledger at `place`, or a new one in memory. `settings` becomes what is so.
-    /// `gate`: what all that have the file open in this process have in common.
-    pub fn open(place: Option<Place>, settings: &mut Settings, gate: Arc<Locked<()>>) -> Result<Shared> {
+    /// `here`: what all that have the file open in this process have in common.
+    pub fn open(place: Option<Place>, settings: &mut Settings, here: Arc<Here>) -> Result<Shared> {
         let metrics = Arc::new(Metrics::default());
         let tail = Tail::new(settings.integer("tail_bytes_max"));
         let notices = Arc::<Notices>::default();
@@ -59,7 +58,7 @@ impl Shared {
             metrics: Arc::clone(&metrics),
             tail: Arc::clone(&tail),
             notices: Arc::clone(&notices),
-            gate,
+            here,
         };
         let store = logged::open(place, settings, opening)?;
         let ttl = settings.seconds("cache_ttl");

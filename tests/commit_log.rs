@@ -3,6 +3,7 @@
 
 mod common;
 
+use std::cell::RefCell;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::thread;
@@ -546,6 +547,46 @@ fn sql_of_who_reads_sees_what_only_a_new_log_has() {
     other.execute_batch("ROLLBACK").unwrap();
     checkpointed(&writes);
     assert!(count().unwrap().contains("[1]"));
+}
+
+/// Who reads waits for one who writes in the same process as for one in another.
+#[test]
+fn who_reads_knows_of_who_writes_here() {
+    let place = Place::new();
+    place.open(&[LOG]).close().unwrap();
+    let reads = place.open(&[("read_only", "true"), ("timeout", "1.5")]);
+    let writes = place.open(&[]);
+    let other = place.sqlite();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    writes.append_json(&entry(1.0, "n")).unwrap();
+    assert_eq!(reads.last_id().unwrap(), 1);
+    let error = reads.sql("SELECT count(*) FROM ledger", None, 1).unwrap_err();
+    assert_eq!(error.status(), Status::Busy, "{error}");
+}
+
+thread_local! {
+    /// Who writes when this thread has just found the log.
+    static WRITES: RefCell<Option<Ledger>> = const { RefCell::new(None) };
+}
+
+/// A log that this process writes is no log that somebody left, whatever moves in it while it is looked at.
+#[test]
+fn who_reads_finds_the_log_while_it_is_written_here() {
+    let place = Place::new();
+    place.open(&[LOG]).close().unwrap();
+    let reads = place.open(&[("read_only", "true")]);
+    let writes = place.open(&[]);
+    writes.append_json(&entry(1.0, "n")).unwrap();
+    WRITES.set(Some(writes));
+    test_hooks::observe(|point| {
+        if let Some(writes) = (point == "log.found").then(|| WRITES.take()).flatten() {
+            writes.append_json(&entry(2.0, "n")).unwrap();
+            writes.flush().unwrap();
+            WRITES.set(Some(writes));
+        }
+    });
+    assert_eq!(ids(&reads.poll_since(0, NO_LIMIT).unwrap()), [1, 2]);
+    drop(WRITES.take());
 }
 
 #[test]

@@ -94,22 +94,25 @@ impl CommitLog {
         Ok(())
     }
 
-    /// Opens the log of a ledger to read from it; `None` if there is none.
+    /// Opens the log of a ledger to read from it; `None` if there is none. `is_in_use`: this process has it open for
+    /// writing too.
     pub fn open_to_read(
         ledger: &Path,
         identity: &Identity,
         locks: Arc<FileLocks>,
+        is_in_use: bool,
     ) -> Result<Option<CommitLog>> {
         let path = path_of(ledger);
         let failed = |error: io::Error| io(&path, &error);
         let Some(file) = companion::find(&path, false).map_err(failed)? else { return Ok(None) };
+        hooks::point("log.found");
         if is_unfinished(&file).map_err(failed)? {
             return Ok(None);
         }
         let map = map(file, &path, false)?;
         let log = CommitLog::of(map, path, locks, identity)?;
         // What the machine left when it went down must be put in order first, by who can write.
-        if !log.has_others() {
+        if !is_in_use && !log.has_others() {
             if log.went_down() {
                 return Ok(None);
             }

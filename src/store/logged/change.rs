@@ -71,7 +71,8 @@ impl LedgerStore {
         let said = self.sqlite.file_settings()?;
         if said.iter().any(|(name, value)| *name == "commit" && value.as_deref() == Some("log")) {
             let identity = self.sqlite.log_identity()?;
-            if let Some(log) = CommitLog::open_to_read(&gate.path, &identity, Arc::clone(&gate.locks))? {
+            let locks = Arc::clone(&gate.locks);
+            if let Some(log) = CommitLog::open_to_read(&gate.path, &identity, locks, false)? {
                 if log.pending() > 0 {
                     let message =
                         "another process has gone on with commit = log; close this ledger, and open it again";

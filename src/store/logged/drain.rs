@@ -225,7 +225,8 @@ impl Logged {
             if now >= published {
                 break;
             }
-            if now == drained && since.elapsed() >= STALL && !log.has_others() {
+            let is_stalled = now == drained && since.elapsed() >= STALL;
+            if is_stalled && !log.has_others() && !self.gate.is_written_here() {
                 let message = "the commit log has entries that the ledger file has not, and no process that can write has \
                                the ledger open: open it once for writing";
                 return Err(Error::new(Status::ReadOnly, message).with_field("read_only"));

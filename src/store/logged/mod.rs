@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use self::drain::{Bell, Drain};
 use self::feed::Feeding;
 use self::open::Gate;
-pub(crate) use self::open::{Opening, open};
+pub(crate) use self::open::{Here, Opening, open};
 use self::sync::Syncs;
 use self::wake::Wake;
 use super::sqlite::{SqliteStore, Usage, opened_to_read};
@@ -59,6 +59,8 @@ struct Logged {
     gate: Arc<Gate>,
     /// Comes later where the ledger was opened for reading, and nobody had written.
     log: OnceLock<CommitLog>,
+    /// Here as long as the log is open for writing: see [`Here`](open::Here).
+    writing: OnceLock<Arc<()>>,
     tail: Arc<Tail>,
     /// Taken in one's turn at the log, never the other way round.
     feeding: Mutex<Feeding>,

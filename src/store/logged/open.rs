@@ -40,14 +40,13 @@ pub(crate) struct Opening {
     pub metrics: Arc<Metrics>,
     pub tail: Arc<Tail>,
     pub notices: Arc<Notices>,
-    /// What all that have the file open in this process pass to open or close a log.
-    pub gate: Arc<Locked<()>>,
+    pub here: Arc<Here>,
 }
 
 /// Opens the ledger at `place`, or a new one in memory. `settings` becomes what is so.
 pub(crate) fn open(place: Option<Place>, settings: &mut Settings, opening: Opening) -> Result<LedgerStore> {
     choose(place.as_ref(), settings)?;
-    let Opening { metrics, tail, notices, gate } = opening;
+    let Opening { metrics, tail, notices, here } = opening;
     let sqlite = Arc::new(SqliteStore::open(place, settings, metrics)?);
     let mut store = LedgerStore {
         sqlite,
@@ -66,7 +65,7 @@ pub(crate) fn open(place: Option<Place>, settings: &mut Settings, opening: Openi
     let locks = Arc::new(FileLocks::of(&path).map_err(|error| io(path.display(), &error))?);
     // Whoever changes a setting of the file has this alone, and is waited for.
     until(|| locks.try_shared(PRESENCE).map_err(|error| io(path.display(), &error)))?;
-    store.gate = Some(Arc::new(Gate { locks, path, here: gate }));
+    store.gate = Some(Arc::new(Gate { locks, path, here }));
     let found = store.sqlite.file_settings()?;
     settings.settle(Scope::File, |name| {
         found.iter().find(|(known, _)| *known == name).and_then(|(_, value)| value.clone())
@@ -151,6 +150,7 @@ impl LedgerStore {
             sqlite: Arc::clone(&self.sqlite),
             gate: Arc::clone(gate),
             log: OnceLock::new(),
+            writing: OnceLock::new(),
             tail: Arc::clone(&self.tail),
             feeding: Mutex::new(feeding),
             decoded: AtomicU64::new(u64::MAX),
@@ -214,14 +214,27 @@ fn choose(place: Option<&Place>, settings: &mut Settings) -> Result<()> {
 pub(super) struct Gate {
     pub locks: Arc<FileLocks>,
     pub path: PathBuf,
-    /// Between threads of this process, which have the locks of files in common.
-    here: Arc<Locked<()>>,
+    here: Arc<Here>,
+}
+
+/// What all engines of a process have in common that have a ledger: the locks of its file are the process's.
+pub(crate) struct Here {
+    /// Between its threads what the gate is between processes.
+    gate: Locked<()>,
+    /// One more for each log that is open for writing, of which locks tell other processes alone.
+    writers: Arc<()>,
+}
+
+impl Default for Here {
+    fn default() -> Here {
+        Here { gate: Locked::new(()), writers: Arc::default() }
+    }
 }
 
 impl Gate {
     /// Runs `work` while nobody else opens or closes the log for writing, or, alone, at all.
     pub fn pass<T>(&self, alone: bool, work: impl FnOnce() -> Result<T>) -> Result<T> {
-        let passed = self.here.with(|()| {
+        let passed = self.here.gate.with(|()| {
             let take = || if alone { self.locks.try_exclusive(GATE) } else { self.locks.try_shared(GATE) };
             until(|| take().map_err(|error| io(self.path.display(), &error)))?;
             let done = work();
@@ -236,6 +249,11 @@ impl Gate {
 }
 
 impl Gate {
+    /// Whether an engine of this process has the log open for writing.
+    pub fn is_written_here(&self) -> bool {
+        Arc::strong_count(&self.here.writers) > 1
+    }
+
     /// Runs `work` while no other process has the ledger open; `name` is what is changed.
     pub fn alone<T>(&self, name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
         self.pass(true, || {
@@ -295,6 +313,7 @@ impl Logged {
             let identity = self.sqlite.log_identity()?;
             let locks = Arc::clone(&self.gate.locks);
             let opened = CommitLog::open(&self.gate.path, &identity, ring_bytes, is_durable, locks)?;
+            let _ = self.writing.set(Arc::clone(&self.gate.here.writers));
             if opened.alone && opened.log.pending() > 0 {
                 call::log(Level::Warn, || {
                     format!(
@@ -340,7 +359,8 @@ impl Logged {
                 return Ok(true);
             }
             let identity = self.sqlite.log_identity()?;
-            let log = CommitLog::open_to_read(&self.gate.path, &identity, Arc::clone(&self.gate.locks))?;
+            let (locks, is_in_use) = (Arc::clone(&self.gate.locks), self.gate.is_written_here());
+            let log = CommitLog::open_to_read(&self.gate.path, &identity, locks, is_in_use)?;
             let Some(log) = log else { return Ok(false) };
             self.begin(&log)?;
             let _ = self.log.set(log);
