@@ -532,6 +532,20 @@ fn a_writer_of_some() {
     ledger.close().unwrap();
 }
 
+/// A file may say that all ids are given.
+#[test]
+fn where_there_is_no_further_id_every_append_is_a_status() {
+    let place = Place::new();
+    place.open(&[LOG]).close().unwrap();
+    let largest = format!("UPDATE simledger_settings SET value = '{}' WHERE name = 'log_through'", i64::MAX);
+    place.sqlite().execute_batch(&largest).unwrap();
+    let ledger = place.open(&[]);
+    let error = ledger.append_json(&entry(1.0, "n")).unwrap_err();
+    assert_eq!(error.status(), Status::LimitExceeded, "{error}");
+    let error = ledger.append_many_json(&lines([1.0, 1.0].iter().map(|k| entry(*k, "n")))).unwrap_err();
+    assert_eq!((error.status(), error.index()), (Status::Duplicate, Some(1)), "{error}");
+}
+
 /// SQL of one who reads waits for what a log has that was made since, whatever he did before.
 #[test]
 fn sql_of_who_reads_sees_what_only_a_new_log_has() {

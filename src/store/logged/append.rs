@@ -86,6 +86,8 @@ impl Logged {
                 self.mend(log, &mut turn, &mut feeding)?;
             }
             let last = feeding.feeder.added();
+            // Of a file that somebody made, there may be none.
+            let next = last.saturating_add(1);
             if let Some(expected) = batch.expected_last_id.filter(|expected| *expected != last) {
                 return Err(conflict(expected, last));
             }
@@ -109,10 +111,10 @@ impl Logged {
                 Plan::Compare { index, id } => {
                     drop(feeding);
                     drop(turn);
-                    self.asked_in_time(log, self.compare(batch, index, id, last + 1, &mut facts))?;
+                    self.asked_in_time(log, self.compare(batch, index, id, next, &mut facts))?;
                 }
                 Plan::Refuse { index } => {
-                    return Err(duplicate(&batch.entries[index], i64::MAX, last + 1, index, batch));
+                    return Err(duplicate(&batch.entries[index], i64::MAX, next, index, batch));
                 }
             }
         }
