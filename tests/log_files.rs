@@ -273,11 +273,17 @@ fn an_older_ledger_file_beside_its_log_is_told_and_not_mixed() {
     // One more that only the log has.
     let word = |at: usize| u64::from_le_bytes(log[at..at + 8].try_into().unwrap());
     published[136..144].copy_from_slice(&word(144).to_le_bytes());
+    // And one that has no record any more, as it is after a recovery.
+    let mut empty = log.clone();
+    empty[144..152].copy_from_slice(&word(128).to_le_bytes());
+    empty[136..144].copy_from_slice(&word(128).to_le_bytes());
     fs::write(place.path("ledger.db"), older).unwrap();
-    fs::write(place.path("ledger.db-log"), &published).unwrap();
-    let error = place.try_open(&keys()).err().expect("an older copy");
-    assert_eq!(error.status(), Status::Incompatible);
-    assert!(error.message().contains("older"), "{error}");
+    for log in [published, empty] {
+        fs::write(place.path("ledger.db-log"), &log).unwrap();
+        let error = place.try_open(&keys()).err().expect("an older copy");
+        assert_eq!(error.status(), Status::Incompatible);
+        assert!(error.message().contains("older"), "{error}");
+    }
     // Without the log it can be gone on with.
     fs::remove_file(place.path("ledger.db-log")).unwrap();
     assert_eq!(ids(&place.open(&keys()).read_all().unwrap()), [1]);

@@ -104,17 +104,20 @@ impl CommitLog {
             }
             say_lost(&self.path, "entries that were not synced are lost, as synchronous_mode allows");
         }
-        match walk.pending {
-            Some((_, id)) if id - 1 != stored_id && !went_down => {
-                let message = format!(
-                    "the log \"{}\" goes on with id {id}, but the ledger file ends with {stored_id}: it is an older copy. \
-                     Put the ledger file back that belongs to the log, or take the log away to go on without it",
-                    self.path.display()
-                );
-                Err(Error::new(Status::Incompatible, message).with_field("path"))
-            }
-            _ => Ok(walk),
+        // The log may have nothing any more of what an older copy lacks.
+        let next = match walk.pending {
+            Some((_, id)) => id,
+            None => self.stored_id().max(stored_id).saturating_add(1),
+        };
+        if next - 1 != stored_id && !went_down {
+            let message = format!(
+                "the log \"{}\" goes on with id {next}, but the ledger file ends with {stored_id}: it is an older copy. \
+                 Put the ledger file back that belongs to the log, or take the log away to go on without it",
+                self.path.display()
+            );
+            return Err(Error::new(Status::Incompatible, message).with_field("path"));
         }
+        Ok(walk)
     }
 
     /// Fills the ring with zeroes but for what stands from here to there. Records that are lost, since one
