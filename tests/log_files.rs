@@ -321,6 +321,25 @@ fn after_the_machine_went_down_a_prefix_is_left() {
     assert_eq!(left.open_with(&bytes), Ok(all()), "found where it stands");
 }
 
+/// All of the ring looks like the record that is looked for, as long as the ring: to read it all would take its size
+/// squared.
+#[test]
+fn what_looks_like_the_next_record_everywhere_is_damage() {
+    let left = Left::new();
+    let mut bytes = as_of_another_start(&left.bytes);
+    let ring = bytes.len() - 4096;
+    for at in (0..ring).step_by(16) {
+        bytes[4096 + at..][..8].copy_from_slice(&(ring - at).to_le_bytes());
+        bytes[4096 + at + 8..][..8].copy_from_slice(&(STORED as u64 + 1).to_le_bytes());
+    }
+    // From the beginning of the ring to its end.
+    let begin = left.word(128) / ring as u64 * ring as u64;
+    for (at, position) in [(144, begin), (136, begin), (128, begin + ring as u64)] {
+        bytes[at..at + 8].copy_from_slice(&position.to_le_bytes());
+    }
+    assert_eq!(left.open_with(&bytes), Err(Status::Corrupt));
+}
+
 /// The log with something else in the record at this position, and a checksum that is right.
 fn with_record(left: &Left, position: u64, change: impl FnOnce(&mut [u8])) -> Vec<u8> {
     let mut bytes = left.bytes.clone();

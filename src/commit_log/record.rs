@@ -117,6 +117,16 @@ impl Scratch {
         Ok(words)
     }
 
+    /// Nothing is in it any more.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// Bytes of the record that is in it.
+    pub fn len(&self) -> u64 {
+        size_of_val(&*self.0) as u64
+    }
+
     /// Room for a record of so many bytes, to be filled.
     pub fn room(&mut self, len: usize) -> Result<&mut [u64]> {
         let words = len / 8;

@@ -16,6 +16,9 @@ use crate::{entry, hooks, utc};
 /// Bytes of the log between two looks whether there is time left.
 const LOOK_BYTES: u64 = 1 << 20;
 
+/// How much of what looks like a certain record is read, in rings. By chance there is hardly any.
+const FALSE_RINGS_MAX: u64 = 4;
+
 /// The valid records behind one another.
 struct Walk {
     /// Where the first record is that the ledger file has not.
@@ -142,11 +145,13 @@ impl CommitLog {
     }
 
     /// Looks in the whole ring for the record that follows what the file has. A record is valid at one
-    /// position alone.
+    /// position alone. An error where so much looks like it and is not that somebody put it there: all of that is
+    /// read.
     fn find(&self, reclaimed: u64, stored_id: i64) -> Result<Option<u64>> {
         let published = self.published();
         let Some(next_id) = stored_id.checked_add(1) else { return Ok(None) };
         let mut scratch = Scratch::default();
+        let (mut read, most) = (0, FALSE_RINGS_MAX * self.capacity);
         for at in (reclaimed..published).step_by(8) {
             if at % LOOK_BYTES == 0 {
                 call::check()?;
@@ -155,12 +160,17 @@ impl CommitLog {
             if self.to_the_end(at) <= 8 || self.map.load(self.place(at) + 8) != next_id.cast_unsigned() {
                 continue;
             }
+            scratch.clear();
             match self.read(at, &mut scratch) {
                 Ok(Found::Record(Record::Entry { fields, .. }, _)) if fields.id == next_id => {
                     return Ok(Some(at));
                 }
                 Err(error) if error.status() != Status::Corrupt => return Err(error),
                 _ => {}
+            }
+            read += scratch.len();
+            if read > most {
+                return Err(self.damaged(at));
             }
         }
         Ok(None)
