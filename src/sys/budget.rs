@@ -61,6 +61,15 @@ fn give(bytes: usize) {
     }
 }
 
+/// Counts what an allocation came to, of which so much was counted. It is what will be given back: were that more than
+/// was taken, each allocation would make room for the next.
+fn count(came_to: impl FnOnce() -> usize, counted: usize) {
+    if let Some(left) = LEFT.get() {
+        let bytes = left.bytes.saturating_add(counted).saturating_sub(came_to());
+        LEFT.set(Some(Left { bytes, ..left }));
+    }
+}
+
 /// Lets our SQLite allocate by these functions. Where it cannot, nothing is counted: a program that uses the
 /// same SQLite may have begun already.
 ///
@@ -87,7 +96,9 @@ unsafe extern "C" fn malloc(bytes: c_int) -> *mut c_void {
         return std::ptr::null_mut();
     }
     // SAFETY: any size may be asked for.
-    unsafe { libc::malloc(bytes) }
+    let memory = unsafe { libc::malloc(bytes) };
+    count(|| usable(memory), bytes);
+    memory
 }
 
 unsafe extern "C" fn free(memory: *mut c_void) {
@@ -101,9 +112,10 @@ unsafe extern "C" fn realloc(memory: *mut c_void, bytes: c_int) -> *mut c_void {
     if hooks::is_memory_refused() || bytes > before && !take(bytes - before) {
         return std::ptr::null_mut();
     }
-    give(before.saturating_sub(bytes));
     // SAFETY: as above; what was there stays where this fails.
-    unsafe { libc::realloc(memory, bytes) }
+    let moved = unsafe { libc::realloc(memory, bytes) };
+    count(|| if moved.is_null() { before } else { usable(moved) }, before.max(bytes));
+    moved
 }
 
 unsafe extern "C" fn size(memory: *mut c_void) -> c_int {
@@ -146,5 +158,20 @@ mod tests {
         assert!(take(40) && !take(1));
         give(7);
         assert!(take(7) && !take(1));
+    }
+
+    #[test]
+    fn whatever_is_allocated_and_freed_leaves_as_much_as_there_was() {
+        let budget = Budget::begin(10_000);
+        for bytes in 1..=1000 {
+            // SAFETY: what they gave is given back to them, once.
+            unsafe {
+                let memory = malloc(bytes);
+                let memory = realloc(memory, 3 * bytes);
+                free(realloc(memory, bytes / 2 + 1));
+            }
+        }
+        assert!(!budget.is_spent());
+        assert!(take(10_000) && !take(1));
     }
 }
