@@ -138,6 +138,8 @@ impl<'a> Iterator for Words<'a> {
                 '\'' | '"' | '`' => behind(first.encode_utf8(&mut [0; 4])),
                 '[' => behind("]"),
                 '-' if rest.starts_with('-') => behind("\n"),
+                // SQLite passes over a byte order mark that begins a word.
+                '\u{feff}' => rest,
                 '/' if rest.starts_with('*') => rest[1..].find("*/").map_or("", |at| &rest[at + 3..]),
                 first if is_part(first) => {
                     let word;
@@ -166,6 +168,7 @@ mod tests {
             ("a'as", &["a"]),
             ("x-as/y", &["x", "as", "y"]),
             ("été$1 _as as_ AS", &["été$1", "_as", "as_", "AS"]),
+            ("a \u{feff}\u{feff}as as\u{feff}", &["a", "as", "as\u{feff}"]),
             ("", &[]),
         ] {
             assert_eq!(Words(sql).collect::<Vec<_>>(), words, "{sql}");
