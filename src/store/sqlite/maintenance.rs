@@ -73,8 +73,9 @@ pub(super) fn vacuum(connection: &Connection) -> Result<i64> {
     // Its copy of the file must not be in memory. A file of the Python module becomes one that can
     // give space back in steps.
     let done = execute(connection, "PRAGMA temp_store = FILE; PRAGMA auto_vacuum = INCREMENTAL; VACUUM");
-    execute(connection, "PRAGMA temp_store = MEMORY").and(done)?;
+    let put_back = execute(connection, "PRAGMA temp_store = MEMORY");
     attached(0).map_err(|error| translate(&error))?;
+    put_back.and(done)?;
     freed_since(connection, before)
 }
 
@@ -291,5 +292,21 @@ fn entries(connection: &Connection, report: &mut Report) -> Result<()> {
         #[allow(clippy::cast_precision_loss)] // An estimate.
         let part = (seen as f64 / report.rows.max(1) as f64).min(1.0);
         report.tell(SQLITE_PART + (1.0 - SQLITE_PART) * part)?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Settings;
+
+    #[test]
+    fn a_vacuum_that_fails_leaves_no_way_into_other_files() {
+        let connection = Connection::open_in_memory().unwrap();
+        schema::establish(&connection, &Settings::new(|_| None)).unwrap();
+        connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0).unwrap();
+        connection.execute_batch("BEGIN").unwrap();
+        assert!(vacuum(&connection).is_err(), "SQLite refuses it in a transaction");
+        assert_eq!(connection.limit(Limit::SQLITE_LIMIT_ATTACHED).unwrap(), 0);
     }
 }
