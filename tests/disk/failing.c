@@ -45,7 +45,7 @@ typedef void watcher(const char *path, int kind, long offset, long len, int fail
 static char below[PATH_MAX];
 static size_t below_len;
 static _Atomic(const char *) names[DESCRIPTORS_MAX];
-static atomic_long counted, failed;
+static atomic_long counted, failed, closed_twice;
 static long first;
 static int kinds, fault;
 static bool goes_on;
@@ -131,6 +131,8 @@ int close(int descriptor) {
         atomic_store(&names[descriptor], NULL);
     /* As Linux does it: the number is free whatever close says. */
     int result = original(descriptor);
+    if (result < 0 && errno == EBADF)
+        atomic_fetch_add(&closed_twice, 1);
     if (is_failing)
         errno = saved;
     return is_failing ? -1 : result;
@@ -315,6 +317,7 @@ void failing_arm(int of_kinds, int in_this_way, long number, int on) {
     first_call[0] = 0;
     atomic_store(&counted, 0);
     atomic_store(&failed, 0);
+    atomic_store(&closed_twice, 0);
     atomic_store(&armed, true);
 }
 
@@ -326,6 +329,9 @@ long failing_disarm(void) {
 
 /* How many calls were counted. */
 long failing_counted(void) { return atomic_load(&counted); }
+
+/* How often a descriptor was closed that was not open: in another moment it would have been somebody else's. */
+long failing_closed_twice(void) { return atomic_load(&closed_twice); }
 
 /* The first call that failed, and the file without the folder. */
 const char *failing_first(void) { return first_call; }

@@ -92,6 +92,7 @@ pub struct Disk {
     below: unsafe extern "C" fn(*const c_char),
     arm: unsafe extern "C" fn(c_int, c_int, c_long, c_int),
     disarm: unsafe extern "C" fn() -> c_long,
+    closed_twice: unsafe extern "C" fn() -> c_long,
     first: unsafe extern "C" fn() -> *const c_char,
     watch: unsafe extern "C" fn(Option<Watcher>),
 }
@@ -107,10 +108,11 @@ impl Disk {
             let address = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
             (!address.is_null()).then_some(address)
         };
-        let [below, arm, disarm, first, watch] = [
+        let [below, arm, disarm, closed_twice, first, watch] = [
             found(c"failing_below")?,
             found(c"failing_arm")?,
             found(c"failing_disarm")?,
+            found(c"failing_closed_twice")?,
             found(c"failing_first")?,
             found(c"failing_watch")?,
         ];
@@ -121,6 +123,7 @@ impl Disk {
                 below: transmute::<*mut c_void, unsafe extern "C" fn(*const c_char)>(below),
                 arm: transmute::<*mut c_void, unsafe extern "C" fn(c_int, c_int, c_long, c_int)>(arm),
                 disarm: transmute::<*mut c_void, unsafe extern "C" fn() -> c_long>(disarm),
+                closed_twice: transmute::<*mut c_void, unsafe extern "C" fn() -> c_long>(closed_twice),
                 first: transmute::<*mut c_void, unsafe extern "C" fn() -> *const c_char>(first),
                 watch: transmute::<*mut c_void, unsafe extern "C" fn(Option<Watcher>)>(watch),
             })
@@ -149,6 +152,12 @@ impl Disk {
     pub fn disarm(&self) -> bool {
         // SAFETY: no arguments.
         unsafe { (self.disarm)() > 0 }
+    }
+
+    /// How often a descriptor was closed that was not open.
+    pub fn closed_twice(&self) -> i64 {
+        // SAFETY: no arguments.
+        unsafe { (self.closed_twice)() }
     }
 
     /// What failed first.

@@ -74,7 +74,9 @@ impl Table {
         let made = mode.map_or(Ok(()), |mode| system::set_mode(descriptor, mode));
         match self.register(descriptor, true, flags) {
             Ok(registered) if kind_of(registered) != Kind::Foreign => self.close(registered),
-            _ => drop(system::close(descriptor)),
+            Ok(unregistered) => drop(system::close(unregistered)),
+            // It is closed already, or will be with others of its file.
+            Err(_) => {}
         }
         made
     }
