@@ -386,6 +386,10 @@ fn in_doubt(error: Error, first_id: i64) -> Error {
     error.context("the entry is in the ledger, but perhaps not on the medium").with_entry_id(first_id)
 }
 
+fn has_wal(connection: &Connection) -> bool {
+    schema::journal_mode(connection).is_ok_and(|mode| mode == "wal")
+}
+
 fn others_write() -> Error {
     call::waited_for("other threads were writing", "append in batches")
 }
@@ -418,19 +422,39 @@ fn attempt<T>(connection: &Connection, work: &mut impl FnMut(&Connection) -> Res
             }
         }
     }
+    let mut has_failed_to_commit = false;
     let result = work(connection).and_then(|done| {
         hooks::point("writer.commit");
         // Interrupted in here, it could not be told from one that was not carried out.
         match call::shielded(|| run("COMMIT")) {
-            Err(error) if !is_committed(&error) => Err(translate(&error)),
+            Err(error) if !is_committed(&error) => {
+                has_failed_to_commit = !is_transient(&error);
+                Err(translate(&error))
+            }
             _ => Ok(done),
         }
     });
     if result.is_err() {
         // Where it fails the connection is given up.
-        let _ = roll_back(connection);
+        let ended = roll_back(connection);
+        if has_failed_to_commit && ended.is_ok() && has_wal(connection) {
+            take_back(connection);
+        }
     }
     result
+}
+
+/// Sees to it that a transaction does not come back that could not be committed. Where only the sync of the WAL failed, or
+/// room in memory for its index, it stands there to its end, and whoever puts the WAL in order when all processes have
+/// died takes it for committed. So something is written over it that changes nothing.
+fn take_back(connection: &Connection) {
+    let write = || -> rusqlite::Result<()> {
+        // SQLite writes the page whatever is in it.
+        let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+        connection.execute_batch(&format!("PRAGMA user_version = {version}"))
+    };
+    // Where somebody else has the lock, he writes over it. Where this fails no more can be done.
+    let _ = call::shielded(|| call::at_once(write));
 }
 
 /// Ends a transaction that is not to be, also one that was interrupted when it had just begun.
