@@ -152,6 +152,7 @@ impl<'t> Run<'t> {
                 // One that is there all the same says so.
                 match error.entry_id() {
                     Some(id) => self.doubtful.push((id, batch)),
+                    None if error.message().contains("is not known") => {}
                     None => self.refused.push(batch),
                 }
                 false

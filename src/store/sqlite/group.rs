@@ -115,6 +115,14 @@ impl Together {
         Ok(())
     }
 
+    /// An entry that was written, with its id.
+    pub fn one_that_was_added(&self) -> Option<(i64, &NewEntry<'static>)> {
+        self.0.iter().find_map(|(request, result)| match result {
+            Some(Ok(appended)) if appended.count > 0 => Some((appended.first_id, &request.entry)),
+            _ => None,
+        })
+    }
+
     /// The transaction is committed; `appended` is what each is told that was written.
     pub fn committed(mut self, appended: impl Fn(Appended) -> Result<Appended>) {
         for (request, result) in self.0.drain(..) {

@@ -65,14 +65,14 @@ impl Writer {
         {
             return appended;
         }
-        let mut first_id = 0;
-        self.transaction(metrics, |connection| {
-            check_way(connection, false)?;
-            let appended = insert(connection, batch)?;
-            first_id = appended.first_id;
-            Ok(appended)
+        Self::renewed(|| {
+            self.alone(metrics, |connection| {
+                append_in(connection, batch, |connection| {
+                    check_way(connection, false)?;
+                    insert(connection, batch)
+                })
+            })
         })
-        .map_err(|error| in_doubt(error, first_id))
     }
 
     /// The same in one transaction with others who wait as well. `None` if that came to nothing, for a
@@ -99,10 +99,17 @@ impl Writer {
             });
             match &done {
                 Ok(()) => together.committed(Ok),
-                Err(error) if is_doubtful(error) => {
-                    together.committed(|appended| Err(in_doubt(error.clone(), appended.first_id)));
+                Err(error) => {
+                    let are_there = together.one_that_was_added().map_or(Some(false), |(id, entry)| {
+                        is_there(connection, error, id, std::slice::from_ref(entry))
+                    });
+                    if are_there != Some(false) {
+                        together.committed(|appended| match appended.count {
+                            0 => Ok(appended),
+                            _ => Err(in_doubt(error.clone(), appended.first_id, are_there)),
+                        });
+                    }
                 }
-                Err(_) => {}
             }
             done
         });
@@ -125,18 +132,17 @@ impl Writer {
 
     /// The same for a batch that comes by the commit log, but is too large for it.
     pub fn append_logged(&self, batch: &Batch<'_>, metrics: &Metrics, durable: bool) -> Result<Appended> {
-        let mut first_id = 0;
-        let appended = self.durable_transaction(metrics, durable, |connection| {
-            let folding = Folding::begin(connection)?;
-            let appended = insert(connection, batch)?;
-            first_id = appended.first_id;
-            let last = appended.first_id + i64::try_from(appended.count).unwrap_or(i64::MAX) - 1;
-            if appended.count > 0 {
-                folding.finish_at(last)?;
-            }
-            Ok(appended)
-        });
-        appended.map_err(|error| in_doubt(error, first_id))
+        self.durably_alone(metrics, durable, |connection| {
+            append_in(connection, batch, |connection| {
+                let folding = Folding::begin(connection)?;
+                let appended = insert(connection, batch)?;
+                let last = appended.first_id + i64::try_from(appended.count).unwrap_or(i64::MAX) - 1;
+                if appended.count > 0 {
+                    folding.finish_at(last)?;
+                }
+                Ok(appended)
+            })
+        })
     }
 
     /// Lets `work` store entries of the commit log, in one transaction.
@@ -146,14 +152,16 @@ impl Writer {
         durable: bool,
         mut work: impl FnMut(&mut Folding<'_>) -> Result<T>,
     ) -> Result<T> {
-        self.durable_transaction(metrics, durable, |connection| {
-            let mut folding = Folding::begin(connection)?;
-            let before = folding.stored_id();
-            let done = work(&mut folding)?;
-            if folding.stored_id() != before {
-                folding.finish()?;
-            }
-            Ok(done)
+        self.durably_alone(metrics, durable, |connection| {
+            attempt(connection, &mut |connection| {
+                let mut folding = Folding::begin(connection)?;
+                let before = folding.stored_id();
+                let done = work(&mut folding)?;
+                if folding.stored_id() != before {
+                    folding.finish()?;
+                }
+                Ok(done)
+            })
         })
     }
 
@@ -257,22 +265,26 @@ impl Writer {
 
     /// Changes a setting of the file: on the medium when this returns, or there is a line in the log.
     pub fn change(&self, metrics: &Metrics, name: &str, value: &str) -> Result<()> {
-        let changed = self.alone(metrics, |connection| {
-            durably(connection, |connection| {
+        self.alone(metrics, |connection| {
+            let changed = durably(connection, |connection| {
                 attempt(connection, &mut |connection| schema::change(connection, name, value))
-            })
-        });
-        match changed {
-            // It is done, and who hears of it must know that. But a commit log would have entries of which the file may
-            // know nothing after a power cut.
-            Err(error) if is_doubtful(&error) && (name, value) != ("commit", "log") => {
-                call::log(Level::Warn, || {
-                    format!("{name} is {value} now, but perhaps not on the medium: {error}")
-                });
-                Ok(())
+            });
+            let is_so = || Ok(schema::setting(connection, name)?.as_deref() == Some(value));
+            match changed {
+                // It is done, and who hears of it must know that. But a commit log would have entries of which the file may
+                // know nothing after a power cut.
+                Err(error)
+                    if (name, value) != ("commit", "log")
+                        && is_carried_out(connection, &error, is_so) == Some(true) =>
+                {
+                    call::log(Level::Warn, || {
+                        format!("{name} is {value} now, but perhaps not on the medium: {error}")
+                    });
+                    Ok(())
+                }
+                changed => changed,
             }
-            changed => changed,
-        }
+        })
     }
 
     /// Brings everything that was committed to the medium, by whomever.
@@ -301,8 +313,9 @@ impl Writer {
         }
     }
 
-    /// The same; `durable`: also on the medium when this returns, whatever the synchronous mode says.
-    fn durable_transaction<T>(
+    /// Runs `work` on the connection, alone; `durable`: what it commits is on the medium when this returns, whatever the
+    /// synchronous mode says.
+    fn durably_alone<T>(
         &self,
         metrics: &Metrics,
         durable: bool,
@@ -314,7 +327,7 @@ impl Writer {
                     // It stays so: whoever counts on it may come at any time.
                     connection.execute_batch(DURABLE).map_err(|error| translate(&error))?;
                 }
-                let done = attempt(connection, &mut work);
+                let done = work(connection);
                 // Nobody waits for those who store what the log has.
                 checkpoints::inline(connection);
                 done
@@ -372,22 +385,74 @@ impl Writer {
     }
 }
 
-/// Whether a transaction that failed was carried out: its journal is gone, and with it the way back, but the folder
-/// could not be synced, so that after a power cut it may be there again.
-fn is_doubtful(error: &Error) -> bool {
-    error.sqlite_code() == ffi::SQLITE_IOERR_DIR_FSYNC
+/// Whether a transaction was carried out all the same whose COMMIT failed with this, which `look` finds out; `None`: that
+/// cannot be known. With a rollback journal it is as soon as that is no way back any more. What comes behind that and
+/// may fail, as a sync of the journal or of its folder, is for a power cut, after which the journal may be there again.
+fn is_carried_out(
+    connection: &Connection,
+    error: &Error,
+    look: impl FnOnce() -> Result<bool>,
+) -> Option<bool> {
+    match error.sqlite_code() {
+        // The journal was removed.
+        ffi::SQLITE_IOERR_DIR_FSYNC => Some(true),
+        ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_FSTAT | ffi::SQLITE_IOERR_TRUNCATE
+            if !has_wal(connection) =>
+        {
+            call::shielded(look).ok()
+        }
+        _ => Some(false),
+    }
 }
 
-/// The error of an append of which this is the first id, if it was carried out all the same.
-fn in_doubt(error: Error, first_id: i64) -> Error {
-    if first_id == 0 || !is_doubtful(&error) {
-        return error;
+/// The same of one that gave the first of these entries this id.
+fn is_there(connection: &Connection, error: &Error, first_id: i64, entries: &[NewEntry<'_>]) -> Option<bool> {
+    // Compared, since the id may be that of somebody else by now.
+    let is_one = |row: &rusqlite::Row<'_>| {
+        let (timestamp, node_id) = (row.get::<_, f64>(0)?, row.get::<_, String>(1)?);
+        Ok(entries.iter().any(|entry| (entry.timestamp(), entry.node_id()) == (timestamp, &*node_id)))
+    };
+    let sql = "SELECT timestamp, node_id FROM ledger WHERE id = ?1";
+    is_carried_out(connection, error, || {
+        let found = connection.query_row(sql, [first_id], is_one).optional();
+        Ok(found.map_err(|error| translate(&error))?.unwrap_or(false))
+    })
+}
+
+/// The error of an append that would have had this id.
+fn in_doubt(error: Error, first_id: i64, is_there: Option<bool>) -> Error {
+    match is_there {
+        Some(false) => error,
+        Some(true) => {
+            error.context("the entry is in the ledger, but perhaps not on the medium").with_entry_id(first_id)
+        }
+        None => error.context("whether the entry is in the ledger is not known, read it to find out"),
     }
-    error.context("the entry is in the ledger, but perhaps not on the medium").with_entry_id(first_id)
 }
 
 fn has_wal(connection: &Connection) -> bool {
     schema::journal_mode(connection).is_ok_and(|mode| mode == "wal")
+}
+
+/// Has `write` write a batch, in one transaction.
+fn append_in(
+    connection: &Connection,
+    batch: &Batch<'_>,
+    mut write: impl FnMut(&Connection) -> Result<Appended>,
+) -> Result<Appended> {
+    let mut first_id = 0;
+    let appended = attempt(connection, &mut |connection| {
+        let appended = write(connection)?;
+        first_id = appended.first_id;
+        Ok(appended)
+    });
+    appended.map_err(|error| match first_id {
+        0 => error,
+        _ => {
+            let is_there = is_there(connection, &error, first_id, batch.entries);
+            in_doubt(error, first_id, is_there)
+        }
+    })
 }
 
 fn others_write() -> Error {
