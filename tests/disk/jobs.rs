@@ -16,11 +16,13 @@ pub struct Way {
     pub synchronous_mode: &'static str,
 }
 
-pub const WAYS: [Way; 4] = [
+pub const WAYS: [Way; 6] = [
     Way { journal_mode: "WAL", synchronous_mode: "NORMAL" },
     Way { journal_mode: "WAL", synchronous_mode: "FULL" },
     Way { journal_mode: "DELETE", synchronous_mode: "NORMAL" },
     Way { journal_mode: "DELETE", synchronous_mode: "FULL" },
+    Way { journal_mode: "TRUNCATE", synchronous_mode: "FULL" },
+    Way { journal_mode: "PERSIST", synchronous_mode: "FULL" },
 ];
 
 impl Way {
@@ -214,12 +216,15 @@ pub const JOBS: [Job; 18] = [
         name: "open to read",
         before: Before::Closed,
         work: |run| {
+            // Of rollback journals the file does not know which it is.
+            let keys = run.keys.clone();
+            run.keys.retain(|(key, _)| *key != "journal_mode");
             run.keys.push(("read_only", "true"));
             if run.open() {
                 run.call("poll", |ledger| ledger.poll_since(0, NO_LIMIT));
                 run.close();
             }
-            run.keys.pop();
+            run.keys = keys;
         },
     },
     Job {

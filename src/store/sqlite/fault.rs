@@ -13,7 +13,8 @@ pub(super) fn translate(error: &rusqlite::Error) -> Error {
         // The only other errors of the statements here are values of a wrong type.
         return Error::new(Status::Corrupt, format!("{TABLES_CHANGED}: {error}"));
     };
-    if code == ffi::SQLITE_READONLY_ROLLBACK {
+    // So SQLite takes it also where it could not look.
+    if code == ffi::SQLITE_READONLY_ROLLBACK && Said::last().is_none() {
         let message = "a process that died left a change of the file unfinished (in its -journal), which only who can \
                        write undoes: open the ledger once for writing";
         return Error::new(Status::ReadOnly, message).with_field("read_only").with_sqlite_code(code);

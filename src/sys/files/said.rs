@@ -82,14 +82,16 @@ impl fmt::Display for Said {
     }
 }
 
-/// Why this file could not be opened to be written a moment ago, where that is no matter of rights.
+/// Why this file could not be opened to be written a moment ago, where that is no matter of rights, or it is a journal,
+/// which is of no use then.
 ///
 /// SQLite then opens it to be read, whatever the reason was, and takes it for one that may only be read as long as
 /// it is open.
 pub(super) fn unopened(path: &CStr) -> Option<io::Error> {
     let last = HEARD.try_with(|heard| heard.borrow().last.clone()).ok().flatten()?;
     let is_this = last.call == OPEN_TO_WRITE && last.path.as_os_str().as_bytes() == path.to_bytes();
-    (is_this && !super::table::is_refusal(&last.error)).then_some(last.error)
+    let is_journal = path.to_bytes().ends_with(b"-journal");
+    (is_this && (is_journal || !super::table::is_refusal(&last.error))).then_some(last.error)
 }
 
 /// The name of that call.
