@@ -29,7 +29,7 @@ pub fn json_by_the_rules(text: &str, depth_max: usize, strict: bool) -> Judged {
 
 /// Whether two texts mean the same.
 pub fn json_same_meaning(left: &str, right: &str) -> bool {
-    json::same_meaning(left, right)
+    json::same_meaning(left, right).is_ok_and(|is_same| is_same)
 }
 
 /// The text of the value at a JSON Pointer; an error where it is no pointer.

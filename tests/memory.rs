@@ -195,6 +195,19 @@ const JOBS: &[Job] = &[
         let done = work.ledger().commit(&mut transaction);
         work.acknowledge(done)
     }),
+    ("append_again", |work| {
+        work.ledger().set_option("on_duplicate", "ignore")?;
+        let json = |features: &str| {
+            made(|| format!(r#"{{"timestamp":0.7,"node_id":"x","features":{features},"confidence":1}}"#))
+        };
+        let text = made(|| "x".repeat(200_000));
+        let (first, again) = made(|| (format!(r#"{{"a":"{text}","b":1}}"#), format!(r#"{{"b":1,"a":"{text}"}}"#)));
+        let id = work.ledger().append_json(&json(&first))?;
+        work.acknowledged = work.acknowledged.max(id);
+        // Equal, and so the same id or a status: never DUPLICATE.
+        assert_eq!(work.ledger().append_json(&json(&again))?, id);
+        Ok(())
+    }),
     ("flush", |work| {
         let done = work.ledger().append_many_json(&batch(work.next(), 1000));
         work.acknowledge(done)?;

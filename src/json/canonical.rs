@@ -2,17 +2,28 @@
 
 use std::ops::Range;
 
-use super::{Kind, Rules, Scanner};
+use super::{Fault, Kind, Reason, Rules, Scanner};
+use crate::error::{self, Error, Status};
 
 /// Deeper texts are only compared to the letter: putting one in order may move each level once.
 pub(crate) const DEPTH_MAX: usize = 1024;
 
-/// Whether the two values mean the same. False where either is not JSON.
+/// Whether the two values mean the same. False where either is not JSON; an error where there is no memory to
+/// tell.
 ///
 /// Numbers that are written differently are different: `1.0` is not `1`, since the ledger keeps
 /// numbers digit for digit and a reader may care.
-pub(crate) fn same_meaning(left: &str, right: &str) -> bool {
-    left == right || matches!((canonical(left), canonical(right)), (Some(left), Some(right)) if left == right)
+pub(crate) fn same_meaning(left: &str, right: &str) -> error::Result<bool> {
+    if left == right {
+        return Ok(true);
+    }
+    match canonical(left).and_then(|left| Ok(left == canonical(right)?)) {
+        Ok(is_same) => Ok(is_same),
+        Err(fault) if fault.reason == Reason::OutOfMemory => {
+            Err(Error::new(Status::OutOfMemory, "no memory left to compare entries; try again when there is some"))
+        }
+        Err(_) => Ok(false),
+    }
 }
 
 /// An object or an array that has begun.
@@ -31,15 +42,15 @@ struct Member {
 
 /// The text with the members of each object in the order of their keys, each string written the
 /// same way, and no white space.
-fn canonical(text: &str) -> Option<Vec<u8>> {
-    Scanner::new(text).skip(Rules { depth_max: DEPTH_MAX, strict: false }).ok()?;
+fn canonical(text: &str) -> Result<Vec<u8>, Fault> {
+    Scanner::new(text).skip(Rules { depth_max: DEPTH_MAX, strict: false })?;
     let mut scanner = Scanner::new(text);
     let mut out = Vec::new();
-    out.try_reserve(text.len()).ok()?;
+    out.try_reserve(text.len()).map_err(|_| no_memory(0))?;
     let mut open: Vec<Container> = Vec::new();
     loop {
         // A value begins here.
-        match scanner.kind().ok()? {
+        match scanner.kind()? {
             kind @ (Kind::Object | Kind::Array) => {
                 let is_object = kind == Kind::Object;
                 let (opening, closing) = if is_object { (b'{', b'}') } else { (b'[', b']') };
@@ -55,16 +66,16 @@ fn canonical(text: &str) -> Option<Vec<u8>> {
                 }
                 out.push(closing);
             }
-            Kind::String => write_string(&mut out, &scanner.string(Rules::GRAMMAR).ok()?),
-            Kind::Number => out.extend_from_slice(scanner.number().ok()?.as_bytes()),
+            Kind::String => write_string(&mut out, &scanner.string(Rules::GRAMMAR)?),
+            Kind::Number => out.extend_from_slice(scanner.number()?.as_bytes()),
             Kind::Boolean | Kind::Null => {
-                out.extend_from_slice(scanner.value(Rules::GRAMMAR).ok()?.as_bytes());
+                out.extend_from_slice(scanner.value(Rules::GRAMMAR)?.as_bytes());
             }
         }
         // It has ended: so may the containers around it.
         loop {
             let Some(container) = open.last_mut() else {
-                return scanner.end().ok().map(|()| out);
+                return scanner.end().map(|()| out);
             };
             container.end_member(&out);
             if scanner.accept(b',') {
@@ -75,7 +86,7 @@ fn canonical(text: &str) -> Option<Vec<u8>> {
                 break;
             }
             let closing = if container.is_object { b'}' } else { b']' };
-            scanner.expect(closing, "the end").ok()?;
+            scanner.expect(closing, "the end")?;
             container.put_in_order(&mut out)?;
             out.push(closing);
             open.pop();
@@ -88,15 +99,19 @@ fn write_string(out: &mut Vec<u8>, text: &str) {
     let _ = serde_json::to_writer(out, text);
 }
 
+fn no_memory(offset: usize) -> Fault {
+    Fault { offset, reason: Reason::OutOfMemory }
+}
+
 impl Container {
-    fn begin_member(&mut self, scanner: &mut Scanner<'_>, out: &mut Vec<u8>) -> Option<()> {
+    fn begin_member(&mut self, scanner: &mut Scanner<'_>, out: &mut Vec<u8>) -> Result<(), Fault> {
         let start = out.len();
-        write_string(out, &scanner.string(Rules::GRAMMAR).ok()?);
-        self.members.try_reserve(1).ok()?;
+        write_string(out, &scanner.string(Rules::GRAMMAR)?);
+        self.members.try_reserve(1).map_err(|_| no_memory(scanner.offset()))?;
         self.members.push(Member { key: start..out.len(), all: start..start });
-        scanner.expect(b':', "':'").ok()?;
+        scanner.expect(b':', "':'")?;
         out.push(b':');
-        Some(())
+        Ok(())
     }
 
     fn end_member(&mut self, out: &[u8]) {
@@ -106,15 +121,15 @@ impl Container {
     }
 
     /// Sorts the members, and moves them only if they were not in order.
-    fn put_in_order(&mut self, out: &mut Vec<u8>) -> Option<()> {
+    fn put_in_order(&mut self, out: &mut Vec<u8>) -> Result<(), Fault> {
         if self.members.is_sorted_by_key(|member| &out[member.key.clone()]) {
-            return Some(());
+            return Ok(());
         }
         // Without the room that a stable sort takes.
         let key = |member: &Member| (&out[member.key.clone()], member.all.start);
         self.members.sort_unstable_by(|left, right| key(left).cmp(&key(right)));
         let mut sorted = Vec::new();
-        sorted.try_reserve(out.len() - self.start).ok()?;
+        sorted.try_reserve(out.len() - self.start).map_err(|_| no_memory(self.start))?;
         for member in &self.members {
             if !sorted.is_empty() {
                 sorted.push(b',');
@@ -123,7 +138,7 @@ impl Container {
         }
         out.truncate(self.start);
         out.append(&mut sorted);
-        Some(())
+        Ok(())
     }
 }
 
@@ -143,7 +158,7 @@ mod tests {
             ("[]", "[ ]"),
             (r#"{"a":{"b":{}}}"#, r#"{"a":{"b":{ }}}"#),
         ] {
-            assert!(same_meaning(left, right), "{left} {right}");
+            assert!(same_meaning(left, right).unwrap(), "{left} {right}");
         }
     }
 
@@ -162,14 +177,14 @@ mod tests {
             ("[\"1\"]", "[1]"),
             ("[", "[ "),
         ] {
-            assert!(!same_meaning(left, right), "{left} {right}");
+            assert!(!same_meaning(left, right).unwrap(), "{left} {right}");
         }
     }
 
     #[test]
     fn depth_does_not_overflow_the_stack() {
         let deep = |n: usize, space: &str| "[".repeat(n) + space + &"]".repeat(n);
-        assert!(same_meaning(&deep(1000, ""), &deep(1000, " ")));
-        assert!(!same_meaning(&deep(1_000_000, ""), &deep(1_000_000, " ")));
+        assert!(same_meaning(&deep(1000, ""), &deep(1000, " ")).unwrap());
+        assert!(!same_meaning(&deep(1_000_000, ""), &deep(1_000_000, " ")).unwrap());
     }
 }

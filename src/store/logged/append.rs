@@ -311,7 +311,7 @@ impl Logged {
         };
         let (entry, there) = (&batch.entries[index], there.as_ref());
         let is_equal = batch.on_duplicate == OnDuplicate::IgnoreEqual
-            && is_equal(entry, there.confidence(), there.features());
+            && is_equal(entry, there.confidence(), there.features())?;
         if !is_equal {
             return Err(duplicate(entry, id, first_id, index, batch));
         }
@@ -370,7 +370,7 @@ impl Facts {
             }
             let (one, other) = (&entries[before], entry);
             if batch.on_duplicate == OnDuplicate::IgnoreEqual
-                && is_equal(other, one.confidence(), one.features())
+                && is_equal(other, one.confidence(), one.features())?
             {
                 facts.equal.insert(index, 0);
             } else {
@@ -429,8 +429,8 @@ fn ended() -> Error {
 }
 
 /// Whether an entry says the same.
-fn is_equal(entry: &NewEntry<'_>, confidence: f64, features: &str) -> bool {
+fn is_equal(entry: &NewEntry<'_>, confidence: f64, features: &str) -> Result<bool> {
     #[allow(clippy::float_cmp)] // The same or not.
     let is_as_sure = entry.confidence() == confidence;
-    is_as_sure && json::same_meaning(features, entry.features())
+    if is_as_sure { json::same_meaning(features, entry.features()) } else { Ok(false) }
 }

@@ -625,8 +625,12 @@ fn existing(connection: &Connection, batch: &Batch<'_>, index: usize, first_id: 
         .and_then(|mut statement| {
             statement
                 .query_row(params![entry.timestamp(), entry.node_id()], |row| {
-                    let is_equal = row.get_ref(2)?.as_f64().is_ok_and(|c| c == entry.confidence())
-                        && row.get_ref(1)?.as_str().is_ok_and(|f| json::same_meaning(f, entry.features()));
+                    let may_be_equal = batch.on_duplicate == OnDuplicate::IgnoreEqual
+                        && row.get_ref(2)?.as_f64().is_ok_and(|c| c == entry.confidence());
+                    let is_equal = match row.get_ref(1)?.as_str() {
+                        Ok(features) if may_be_equal => json::same_meaning(features, entry.features()),
+                        _ => Ok(false),
+                    };
                     Ok((row.get::<_, i64>(0)?, is_equal))
                 })
                 .optional()
@@ -636,7 +640,7 @@ fn existing(connection: &Connection, batch: &Batch<'_>, index: usize, first_id: 
         let message = "the ledger's unique index and its rows do not agree; run an integrity check";
         return Err(Error::new(Status::Corrupt, message));
     };
-    if is_equal && batch.on_duplicate == OnDuplicate::IgnoreEqual {
+    if is_equal? {
         return Ok(id);
     }
     Err(duplicate(entry, id, first_id, index, batch))
