@@ -20,6 +20,7 @@ impl<'a> EntryRef<'a> {
             let why = match fault {
                 PointerFault::Beginning => "it must be empty or begin with '/'".to_string(),
                 PointerFault::Escape(at) => format!("write '~' as ~0 (byte {at}); ~1 stands for '/'"),
+                PointerFault::OutOfMemory => return out_of_memory(),
             };
             let message = format!("pointer is \"{}\", which is no JSON Pointer: {why}", excerpt(pointer));
             Error::argument("pointer", message)
@@ -61,7 +62,7 @@ impl<'a> Feature<'a> {
         self.expect(Kind::String)?;
         Scanner::new(self.json).string(Rules::GRAMMAR).map_err(|fault| {
             if fault.reason == Reason::OutOfMemory {
-                return Error::new(Status::OutOfMemory, "no memory left for the string");
+                return out_of_memory();
             }
             // Only another program can have written it.
             let message = "the string holds half of a surrogate pair, and so is no text";
@@ -107,9 +108,9 @@ impl<'a> Feature<'a> {
         let mut scanner = Scanner::new(self.json);
         scanner.accept(b'[');
         let mut len = 0;
-        // What was read from a row is valid JSON: it ends with the bracket.
         while !scanner.accept(b']') {
-            let Some((kind, json)) = json::value(&mut scanner, self.json) else { break };
+            // What was read from a row is valid JSON: only memory can be missing.
+            let (kind, json) = json::value(&mut scanner, self.json).map_err(|_| out_of_memory())?;
             each(Feature { kind, json }).map_err(|error| error.context(format!("element {len}")))?;
             len += 1;
             scanner.accept(b',');
@@ -129,6 +130,10 @@ impl<'a> Feature<'a> {
     }
 }
 
+fn out_of_memory() -> Error {
+    Error::new(Status::OutOfMemory, "no memory left for the value; try again when there is some")
+}
+
 /// A whole number.
 #[derive(Debug, PartialEq)]
 enum Whole {
@@ -142,22 +147,26 @@ fn whole(json: &str) -> Option<Whole> {
     let (mantissa, exponent) = json.split_once(['e', 'E']).unwrap_or((json, "0"));
     let (sign, mantissa) = mantissa.strip_prefix('-').map_or(("", mantissa), |mantissa| ("-", mantissa));
     let (before, behind) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let digits = format!("{before}{behind}");
-    let significant = digits.trim_end_matches('0');
-    if significant.is_empty() {
+    let digits = || before.bytes().chain(behind.bytes());
+    let is_zero = |digit: &u8| *digit == b'0';
+    let (leading, trailing) = (digits().take_while(is_zero).count(), digits().rev().take_while(is_zero).count());
+    let len = before.len() + behind.len();
+    if trailing == len {
         return Some(Whole::Number(0));
     }
-    let shift = i64::try_from(digits.len() - significant.len()).ok()? - i64::try_from(behind.len()).ok()?;
+    let significant = len - leading - trailing;
+    let shift = i64::try_from(trailing).ok()? - i64::try_from(behind.len()).ok()?;
     let negative = exponent.starts_with('-');
     // An exponent beyond all bounds is so in its own direction.
     let exponent = exponent.parse::<i64>().unwrap_or(if negative { i64::MIN } else { i64::MAX });
     let zeros = usize::try_from(exponent.saturating_add(shift)).ok()?;
     /// More than 64 bits can have.
     const DIGITS_MAX: usize = 20;
-    if significant.trim_start_matches('0').len().saturating_add(zeros) > DIGITS_MAX {
+    if significant.saturating_add(zeros) > DIGITS_MAX {
         return Some(Whole::TooLarge);
     }
-    let number = format!("{sign}{significant}{}", "0".repeat(zeros)).parse();
+    let digits: String = digits().skip(leading).take(significant).map(char::from).collect();
+    let number = format!("{sign}{digits}{}", "0".repeat(zeros)).parse();
     Some(number.map_or(Whole::TooLarge, Whole::Number))
 }
 

@@ -110,7 +110,10 @@ struct Work {
 }
 
 fn large_features(bytes: usize) -> String {
-    made(|| format!(r#"{{ "text" : "{}\n", "numbers" : [ 1, 2.5 ] }}"#, "é".repeat(bytes / 2)))
+    made(|| {
+        let (text, digits) = ("é".repeat(bytes / 2), "0".repeat(bytes / 4));
+        format!(r#"{{ "text" : "{text}\n", "whole" : 12{digits}.{digits}e-{}, "a{text}\n" : 3, "~/" : [ 1, 2.5 ] }}"#, bytes / 4)
+    })
 }
 
 fn batch(from: i64, count: i64) -> String {
@@ -241,6 +244,10 @@ const JOBS: &[Job] = &[
     ("feature", |work| {
         let entry = work.ledger().get_by_id(9001)?.unwrap();
         assert!(entry.as_ref().feature("/text")?.unwrap().text()?.len() > 999_000);
+        assert_eq!(entry.as_ref().feature("/whole")?.unwrap().integer()?, 12);
+        assert_eq!(entry.as_ref().feature("/~0~1")?.unwrap().array_len()?, 2);
+        let pointer = made(|| format!("/{}", "~0".repeat(200_000)));
+        assert!(entry.as_ref().feature(&pointer)?.is_none());
         Ok(())
     }),
     ("json", |work| match work.ledger().read_all()?.json() {

@@ -1,38 +1,46 @@
 //! JSON Pointer (RFC 6901): the value at a place in a JSON text, found without building anything.
 
-use std::borrow::Cow;
+use super::{Fault, Kind, Reason, Rules, Scanner};
 
-use super::{Kind, Reason, Rules, Scanner};
-
-/// Why a text is no pointer.
+/// Why nothing can be said of what a pointer leads to.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum PointerFault {
     /// It is not empty and does not begin with a slash.
     Beginning,
     /// At this byte is a tilde that neither 0 nor 1 follows.
     Escape(usize),
+    /// There is no memory to read the text.
+    OutOfMemory,
 }
 
 /// The kind of the value at `pointer`, and its text; `None` where the pointer leads nowhere. Of
 /// duplicate keys, which only other programs write, the first counts.
 pub(crate) fn find<'a>(text: &'a str, pointer: &str) -> Result<Option<(Kind, &'a str)>, PointerFault> {
     check(pointer)?;
+    follow(text, pointer).or_else(|fault| match fault.reason {
+        Reason::OutOfMemory => Err(PointerFault::OutOfMemory),
+        // Of texts of other programs it takes what it can.
+        _ => Ok(None),
+    })
+}
+
+fn follow<'a>(text: &'a str, pointer: &str) -> Result<Option<(Kind, &'a str)>, Fault> {
     let mut scanner = Scanner::new(text);
     // The first token is what stands before the first slash: nothing.
     for token in pointer.split('/').skip(1) {
-        if descend(&mut scanner, &decode(token)).is_none() {
+        if !descend(&mut scanner, token)? {
             return Ok(None);
         }
     }
-    Ok(value(&mut scanner, text))
+    value(&mut scanner, text).map(Some)
 }
 
 /// Passes over the value that comes next; its kind and text.
-pub(crate) fn value<'a>(scanner: &mut Scanner<'a>, text: &'a str) -> Option<(Kind, &'a str)> {
-    let kind = scanner.kind().ok()?;
+pub(crate) fn value<'a>(scanner: &mut Scanner<'a>, text: &'a str) -> Result<(Kind, &'a str), Fault> {
+    let kind = scanner.kind()?;
     let start = scanner.offset();
-    scanner.skip(Rules::GRAMMAR).ok()?;
-    Some((kind, &text[start..scanner.offset()]))
+    scanner.skip(Rules::GRAMMAR)?;
+    Ok((kind, &text[start..scanner.offset()]))
 }
 
 fn check(pointer: &str) -> Result<(), PointerFault> {
@@ -46,49 +54,53 @@ fn check(pointer: &str) -> Result<(), PointerFault> {
     }
 }
 
-fn decode(token: &str) -> Cow<'_, str> {
-    if !token.contains('~') {
-        return Cow::Borrowed(token);
-    }
-    // In this order, as the RFC says: "~01" is "~1".
-    Cow::Owned(token.replace("~1", "/").replace("~0", "~"))
+/// Whether this is the name of the key, with its escapes.
+fn names(token: &str, key: &str) -> bool {
+    let mut parts = token.split('~');
+    let begun = parts.next().and_then(|part| key.strip_prefix(part));
+    // What follows a tilde was checked.
+    let ended = parts.fold(begun, |rest, part| {
+        let sign = if part.starts_with('1') { '/' } else { '~' };
+        rest?.strip_prefix(sign)?.strip_prefix(&part[1..])
+    });
+    ended == Some("")
 }
 
-/// Moves to the member or element with this name.
-fn descend(scanner: &mut Scanner<'_>, token: &str) -> Option<()> {
-    match scanner.kind().ok()? {
+/// Moves to the member or element with this name; whether there is one.
+fn descend(scanner: &mut Scanner<'_>, token: &str) -> Result<bool, Fault> {
+    match scanner.kind()? {
         Kind::Object => {
             scanner.accept(b'{');
             while !scanner.accept(b'}') {
                 let is_it = match scanner.string(Rules::GRAMMAR) {
-                    Ok(key) => key == token,
+                    Ok(key) => names(token, &key),
                     // It has been passed over, and is nobody's name.
                     Err(fault) if fault.reason == Reason::LoneSurrogate => false,
-                    Err(_) => return None,
+                    Err(fault) => return Err(fault),
                 };
-                scanner.expect(b':', "':'").ok()?;
+                scanner.expect(b':', "':'")?;
                 if is_it {
-                    return Some(());
+                    return Ok(true);
                 }
-                scanner.skip(Rules::GRAMMAR).ok()?;
+                scanner.skip(Rules::GRAMMAR)?;
                 scanner.accept(b',');
             }
-            None
+            Ok(false)
         }
         Kind::Array => {
-            let mut index = index(token)?;
+            let Some(mut index) = index(token) else { return Ok(false) };
             scanner.accept(b'[');
             while !scanner.accept(b']') {
                 if index == 0 {
-                    return Some(());
+                    return Ok(true);
                 }
                 index -= 1;
-                scanner.skip(Rules::GRAMMAR).ok()?;
+                scanner.skip(Rules::GRAMMAR)?;
                 scanner.accept(b',');
             }
-            None
+            Ok(false)
         }
-        _ => None,
+        _ => Ok(false),
     }
 }
 
@@ -150,6 +162,9 @@ mod tests {
         }
         assert_eq!(text(document, "/a/1/b"), Some("null"));
         assert_eq!(text(document, "/~01"), Some("9"));
+        for pointer in ["/~1", "/~0", "/~01~0", "/~0~01", "/~01x"] {
+            assert_eq!(text(document, pointer), None, "{pointer}");
+        }
         assert_eq!(text("[]", "/0"), None);
     }
 
