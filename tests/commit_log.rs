@@ -3,7 +3,7 @@
 
 mod common;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::thread;
@@ -282,6 +282,39 @@ fn threads_that_race_for_the_same_entries_agree_whose_it_is() {
             assert_eq!(ledger.append_json(&differs).unwrap_err().entry_id(), Some(told[0][30]));
         }
     }
+}
+
+thread_local! {
+    /// How often this thread had its turn at a log.
+    static TURNS: Cell<u32> = const { Cell::new(0) };
+}
+
+/// A batch that is appended again after a lost answer is compared as a whole, and not with a turn for each entry.
+#[test]
+fn a_batch_that_is_there_already_takes_no_more_than_some_turns() {
+    test_hooks::observe(|place| TURNS.set(TURNS.get() + u32::from(place == "log.locked")));
+    let place = Place::new();
+    let ledger = place.open(&[LOG, ("on_duplicate", "ignore")]);
+    let entries: Vec<String> = (0..500).map(|k| entry(f64::from(k), "n")).collect();
+    let append = |entries: &[String]| {
+        TURNS.set(0);
+        let appended = ledger.append_many_json(&entries.join("\n"));
+        assert!(TURNS.get() < 10, "{} turns", TURNS.get());
+        appended
+    };
+    assert_eq!(append(&entries).unwrap().count, 500);
+    assert_eq!(append(&entries).unwrap().count, 0);
+    // The first that differs is told.
+    let mut differing = entries.clone();
+    for k in [300, 400] {
+        differing[k] = differing[k].replace("910", "911");
+    }
+    let error = append(&differing).unwrap_err();
+    assert_eq!((error.status(), error.index(), error.entry_id()), (Status::Duplicate, Some(300), Some(301)));
+    // Known, and gone.
+    ledger.cleanup_before_id(400).unwrap();
+    let again = append(&entries).unwrap();
+    assert_eq!((again.first_id, again.count), (501, 399));
 }
 
 /// A counter in the ledger: each step is decided on what was last, and none is lost.

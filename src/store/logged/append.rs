@@ -1,6 +1,6 @@
 //! Appending to the log.
 
-use std::collections::{BTreeMap, HashMap, TryReserveError};
+use std::collections::{BTreeMap, BTreeSet, HashMap, TryReserveError};
 use std::sync::MutexGuard;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -35,7 +35,7 @@ struct Facts {
     /// The first that is like one before it in the batch, and may not be left out.
     repeated: Option<usize>,
     /// Ids of entries that were like one of the batch, and are gone by a cleanup.
-    gone: Vec<i64>,
+    gone: BTreeSet<i64>,
 }
 
 /// What is to be done with a batch.
@@ -44,8 +44,8 @@ enum Plan<'b> {
     Append,
     /// Nothing until the file has answered.
     Ask { nodes: Vec<&'b str>, entries: Vec<usize> },
-    /// Looked at: an entry of the batch is like the one with this id.
-    Compare { index: usize, id: i64 },
+    /// Looked at: these entries of the batch are like the ones with these ids.
+    Compare { alike: Vec<(usize, i64)> },
     /// An error: the entry is like one before it in the batch.
     Refuse { index: usize },
 }
@@ -108,10 +108,12 @@ impl Logged {
                     drop(turn);
                     self.asked_in_time(log, self.ask(batch, nodes, &entries, &mut facts))?;
                 }
-                Plan::Compare { index, id } => {
+                Plan::Compare { alike } => {
                     drop(feeding);
                     drop(turn);
-                    self.asked_in_time(log, self.compare(batch, index, id, next, &mut facts))?;
+                    for (index, id) in alike {
+                        self.asked_in_time(log, self.compare(batch, index, id, next, &mut facts))?;
+                    }
                 }
                 Plan::Refuse { index } => {
                     return Err(duplicate(&batch.entries[index], i64::MAX, next, index, batch));
@@ -301,7 +303,7 @@ impl Logged {
                     break there;
                 }
                 // A cleanup took it, or another program.
-                facts.gone.push(id);
+                facts.gone.insert(id);
                 return Ok(());
             }
             // Memory is beginning anew.
@@ -383,7 +385,7 @@ impl Facts {
 
 /// What is to be done with a batch, by all that is known.
 fn judge<'b>(batch: &'b Batch<'_>, feeding: &Feeding, facts: &Facts) -> Result<Plan<'b>> {
-    let (mut nodes, mut entries) = (Vec::new(), Vec::new());
+    let (mut nodes, mut entries, mut alike) = (Vec::new(), Vec::new(), Vec::new());
     for (index, entry) in batch.entries.iter().enumerate() {
         let like = match feeding.seen.judge(entry.node_id(), entry.timestamp()) {
             _ if facts.equal.contains_key(&index) => None,
@@ -406,11 +408,17 @@ fn judge<'b>(batch: &'b Batch<'_>, feeding: &Feeding, facts: &Facts) -> Result<P
         // In the order of the batch: the first that is wrong is the one that is told.
         if nodes.is_empty() && entries.is_empty() {
             match like {
-                Some(id) if !facts.gone.contains(&id) => return Ok(Plan::Compare { index, id }),
-                _ if facts.repeated == Some(index) => return Ok(Plan::Refuse { index }),
+                Some(id) if !facts.gone.contains(&id) => {
+                    alike.try_reserve(1).map_err(out_of_memory)?;
+                    alike.push((index, id));
+                }
+                _ if facts.repeated == Some(index) && alike.is_empty() => return Ok(Plan::Refuse { index }),
                 _ => {}
             }
         }
+    }
+    if !alike.is_empty() {
+        return Ok(Plan::Compare { alike });
     }
     if nodes.is_empty() && entries.is_empty() {
         return Ok(Plan::Append);
