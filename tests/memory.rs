@@ -190,6 +190,17 @@ const JOBS: &[Job] = &[
         let done = work.ledger().append_many_json(&batch(work.next(), 3000));
         work.acknowledge(done)
     }),
+    ("append_many_of_before", |work| {
+        // Between those of Work::new, so that the file is asked for each.
+        let line = |k: i64| format!(r#"{{"timestamp":{k}.5,"node_id":"n{}","features":{{}},"confidence":1}}"#, k % 3);
+        let again = work.acknowledged > 9001;
+        work.ledger().set_option("on_duplicate", "ignore")?;
+        let batch = made(|| (1..9000).map(line).collect::<Vec<_>>().join("\n"));
+        let done = work.ledger().append_many_json(&batch)?;
+        work.acknowledged += done.count as i64;
+        assert_eq!(done.count, if again { 0 } else { 8999 });
+        Ok(())
+    }),
     ("transaction", |work| {
         let mut transaction = work.ledger().transaction();
         for k in 0..3000 {

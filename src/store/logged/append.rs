@@ -267,7 +267,9 @@ impl Logged {
     /// Asks the file what memory does not know.
     fn ask(&self, batch: &Batch<'_>, nodes: Vec<&str>, entries: &[usize], facts: &mut Facts) -> Result<()> {
         let entry = |index: &usize| (batch.entries[*index].timestamp(), batch.entries[*index].node_id());
-        let questions = Questions { nodes, entries: entries.iter().map(entry).collect() };
+        let mut questions = Questions { nodes, entries: Vec::new() };
+        questions.entries.try_reserve_exact(entries.len()).map_err(out_of_memory)?;
+        questions.entries.extend(entries.iter().map(entry));
         let answers = self.sqlite.look_up(&questions)?;
         let answered = answers.ids.into_iter().map(|id| (id, answers.as_of));
         facts.asked.extend(entries.iter().copied().zip(answered));

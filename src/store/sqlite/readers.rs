@@ -1,5 +1,6 @@
 //! Reading: entries out of rows, each read in one snapshot of the file.
 
+use std::collections::TryReserveError;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -158,17 +159,14 @@ impl Readers {
         let as_of = schema::log_identity(connection)?.1;
         let newest_of = "SELECT max(timestamp) FROM ledger WHERE node_id = ?1";
         let mut newest_of = connection.prepare_cached(newest_of).map_err(sql)?;
-        let answers = questions
-            .nodes
-            .iter()
-            .map(|node_id| newest_of.query_row([node_id], |row| row.get(0)).map(newest).map_err(sql));
-        let newest = answers.collect::<Result<Vec<_>>>()?;
+        let newest = answers(&questions.nodes, |node_id| {
+            newest_of.query_row([node_id], |row| row.get(0)).map(newest).map_err(sql)
+        })?;
         let same = "SELECT id FROM ledger WHERE timestamp = ?1 AND node_id = ?2";
         let mut same = connection.prepare_cached(same).map_err(sql)?;
-        let ids = questions.entries.iter().map(|(timestamp, node_id)| {
+        let ids = answers(&questions.entries, |(timestamp, node_id)| {
             same.query_row(params![timestamp, node_id], |row| row.get(0)).optional().map_err(sql)
-        });
-        let ids = ids.collect::<Result<Vec<_>>>()?;
+        })?;
         snapshot.end();
         Ok(Answers { as_of, newest, ids })
     }
@@ -203,6 +201,20 @@ impl Readers {
         Ok(one(connection, "SELECT deleted_through FROM simledger_retention WHERE singleton = 1")?
             .unwrap_or(0))
     }
+}
+
+/// The answer to each question.
+fn answers<Q, A>(questions: &[Q], mut answer: impl FnMut(&Q) -> Result<A>) -> Result<Vec<A>> {
+    let mut answers = Vec::new();
+    answers.try_reserve_exact(questions.len()).map_err(out_of_memory)?;
+    for question in questions {
+        answers.push(answer(question)?);
+    }
+    Ok(answers)
+}
+
+fn out_of_memory(_: TryReserveError) -> Error {
+    Error::new(Status::OutOfMemory, "no memory left to know duplicates by; try again when there is some")
 }
 
 /// The largest timestamp of a node, if it has one.
