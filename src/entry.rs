@@ -114,10 +114,7 @@ impl<'a> NewEntry<'a> {
 
     /// The same, with its texts its own.
     pub(crate) fn into_owned(self) -> Result<NewEntry<'static>> {
-        let own = |text| match text {
-            Cow::Owned(text) => Ok(Cow::Owned(text)),
-            Cow::Borrowed(text) => json::copy(text).map(Cow::Owned),
-        };
+        let own = |text| json::own(text).map(Cow::Owned);
         let NewEntry { timestamp, node_id, features, confidence } = self;
         Ok(NewEntry { timestamp, node_id: own(node_id)?, features: own(features)?, confidence })
     }
@@ -168,11 +165,11 @@ fn entry_of<'a>(scanner: &mut Scanner<'a>, limits: &Limits) -> Result<NewEntry<'
             "features" => features = Some(features_of(scanner, limits)?),
             "confidence" => confidence = Some(confidence_of(scanner)?),
             other if limits.strict_fields => {
+                let field = excerpt(other);
                 let message = format!(
-                    "unknown field \"{}\"; strict_fields allows timestamp, node_id, features and confidence only",
-                    excerpt(other)
+                    "unknown field \"{field}\"; strict_fields allows timestamp, node_id, features and confidence only"
                 );
-                return Err(Error::new(Status::InvalidEntry, message).with_field(other));
+                return Err(Error::new(Status::InvalidEntry, message).with_field(field));
             }
             other => scanner.skip(limits.rules()).map_err(|fault| invalid(&excerpt(other), fault))?,
         }

@@ -3,7 +3,7 @@
 use std::cell::OnceCell;
 
 use crate::entry::Limits;
-use crate::error::{Error, Result, Status};
+use crate::error::{Error, Result, Status, excerpt};
 use crate::json::{self, Rules, Scanner, Text};
 
 /// The features of an entry to be, key by key, in the order in which the keys were first set.
@@ -59,7 +59,7 @@ impl Features {
             scanner.value(rules).and_then(|json| scanner.end().map(|()| json)).map_err(|fault| {
                 let status = fault.status_or(Status::InvalidEntry);
                 Error::new(status, format!("the value is not valid JSON: {}", fault.without_text()))
-                    .with_field(key)
+                    .with_field(excerpt(key))
             })?;
         self.set_with(key, |out| out.raw(&compact))
     }
@@ -118,7 +118,7 @@ impl Features {
 
     fn set_with(&mut self, key: &str, write: impl FnOnce(&mut Text) -> Result<()>) -> Result<()> {
         let mut json = Text::default();
-        write(&mut json).map_err(|error| error.context(format!("\"{}\"", crate::error::excerpt(key))))?;
+        write(&mut json).map_err(|error| error.context(format!("\"{}\"", excerpt(key))))?;
         let value = json.into_string();
         if let Some((_, old)) = self.members.iter_mut().find(|(known, _)| known == key) {
             *old = value;

@@ -112,7 +112,10 @@ struct Work {
 fn large_features(bytes: usize) -> String {
     made(|| {
         let (text, digits) = ("é".repeat(bytes / 2), "0".repeat(bytes / 4));
-        format!(r#"{{ "text" : "{text}\n", "whole" : 12{digits}.{digits}e-{}, "a{text}\n" : 3, "~/" : [ 1, 2.5 ] }}"#, bytes / 4)
+        format!(
+            r#"{{ "text" : "{text}\n", "whole" : 12{digits}.{digits}e-{}, "a{text}\n" : 3, "~/" : [ 1, 2.5 ] }}"#,
+            bytes / 4
+        )
     })
 }
 
@@ -192,7 +195,9 @@ const JOBS: &[Job] = &[
     }),
     ("append_many_of_before", |work| {
         // Between those of Work::new, so that the file is asked for each.
-        let line = |k: i64| format!(r#"{{"timestamp":{k}.5,"node_id":"n{}","features":{{}},"confidence":1}}"#, k % 3);
+        let line = |k: i64| {
+            format!(r#"{{"timestamp":{k}.5,"node_id":"n{}","features":{{}},"confidence":1}}"#, k % 3)
+        };
         let again = work.acknowledged > 9001;
         work.ledger().set_option("on_duplicate", "ignore")?;
         let batch = made(|| (1..9000).map(line).collect::<Vec<_>>().join("\n"));
@@ -215,7 +220,8 @@ const JOBS: &[Job] = &[
             made(|| format!(r#"{{"timestamp":0.7,"node_id":"x","features":{features},"confidence":1}}"#))
         };
         let text = made(|| "x".repeat(200_000));
-        let (first, again) = made(|| (format!(r#"{{"a":"{text}","b":1}}"#), format!(r#"{{"b":1,"a":"{text}"}}"#)));
+        let (first, again) =
+            made(|| (format!(r#"{{"a":"{text}","b":1}}"#), format!(r#"{{"b":1,"a":"{text}"}}"#)));
         let id = work.ledger().append_json(&json(&first))?;
         work.acknowledged = work.acknowledged.max(id);
         // Equal, and so the same id or a status: never DUPLICATE.
@@ -284,7 +290,16 @@ const JOBS: &[Job] = &[
         let sql = "SELECT node_id, features || ?1 FROM ledger";
         let json = work.ledger().sql(sql, Some(&made(|| format!("[\"{}\"]", "x".repeat(20_000)))), 30)?;
         assert!(json.len() > 600_000);
-        Ok(())
+        let texts = made(|| {
+            let text = "x".repeat(200_000);
+            [format!(r#"{{"t":"{text}"}}"#), format!(r#"{{"t":["{text}"]}}"#), format!(r#"{{"{text}":1}}"#)]
+        });
+        let length = "SELECT length(:t) > 200000 - 1";
+        for text in &texts[..2] {
+            assert!(work.ledger().sql(length, Some(text), 1)?.contains("[[1]]"));
+        }
+        let error = work.ledger().sql(length, Some(&texts[2]), 1).unwrap_err();
+        if error.status() == Status::InvalidArgument { Ok(()) } else { Err(error) }
     }),
     ("wait_since", |work| {
         let timeout = std::time::Duration::from_secs(30);
@@ -316,6 +331,25 @@ const JOBS: &[Job] = &[
     ("reopen", |work| {
         work.reopen()?;
         complete(work.ledger().read_all()?, work)
+    }),
+    ("arguments_of_any_length", |work| {
+        let long = made(|| "k".repeat(300_000));
+        let entry = made(|| format!("{{\"{long}\":1}}"));
+        work.ledger().set_option("strict_fields", "true")?;
+        let mut config = Config::new();
+        let refused = [
+            config.set(&long, "1"),
+            config.set("path", &long),
+            config.set("read_only", &long),
+            config.set("profile", &long),
+            work.ledger().set_option(&long, "1"),
+            work.ledger().set_option("timeout", &long),
+            work.ledger().metrics()?.get(&long).map(drop),
+            work.ledger().append_json(&entry).map(drop),
+            Features::new().set_json(&long, "{"),
+        ];
+        assert!(refused.iter().all(|refused| refused.as_ref().is_err_and(|error| error.field().len() < 200)));
+        work.ledger().set_option("strict_fields", "false")
     }),
     ("load_file", |work| {
         let path = work.place.file("ledger.yaml");

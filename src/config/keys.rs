@@ -131,6 +131,9 @@ pub static KEYS: &[Key] = &[
         "How an append is made durable: a record in a commit log beside the file, folded into it in the background; or a transaction of SQLite. The latter where the former is not possible: in memory, on network file systems, and with guards = off."),
 ];
 
+/// No path has so many bytes (Linux's PATH_MAX, which counts the NUL).
+const PATH_BYTES_END: usize = 4096;
+
 /// Other names, as the Python module has them.
 const ALIASES: &[(&str, &str)] =
     &[("connection_pool_size", "max_connections"), ("retry_attempts", "retry_count")];
@@ -146,15 +149,21 @@ impl Key {
     pub(crate) fn normalize(&self, value: &str) -> Result<String> {
         let refuse = |must: &str| refuse(self.name, value, must);
         match self.kind {
-            Kind::Path if value.is_empty() || value.contains('\0') => {
-                Err(refuse("the name of a file, without NUL characters"))
+            // Longer ones are nobody's, and nothing is to be copied that has any length.
+            Kind::Path if value.is_empty() || value.contains('\0') || value.len() >= PATH_BYTES_END => {
+                Err(refuse("the name of a file, without NUL characters, of 4095 bytes at most"))
             }
             Kind::Path => Ok(value.to_string()),
-            Kind::Bool => match value.to_ascii_lowercase().as_str() {
-                "true" | "1" | "on" | "yes" => Ok("true".to_string()),
-                "false" | "0" | "off" | "no" => Ok("false".to_string()),
-                _ => Err(refuse("true or false")),
-            },
+            Kind::Bool => {
+                let is_one_of = |names: [&str; 4]| names.iter().any(|name| name.eq_ignore_ascii_case(value));
+                if is_one_of(["true", "1", "on", "yes"]) {
+                    Ok("true".to_string())
+                } else if is_one_of(["false", "0", "off", "no"]) {
+                    Ok("false".to_string())
+                } else {
+                    Err(refuse("true or false"))
+                }
+            }
             Kind::Choice(choices) => choices
                 .iter()
                 .find(|choice| choice.eq_ignore_ascii_case(value))
@@ -215,8 +224,9 @@ pub(crate) fn unknown(name: &str) -> Error {
         let message = "a profile is applied when a ledger is opened, and is no option of an open one";
         return Error::new(Status::InvalidConfig, message).with_field(name);
     }
-    let message = format!("there is no configuration key \"{}\"; {}", excerpt(name), hint(name));
-    Error::new(Status::InvalidConfig, message).with_field(name)
+    let field = excerpt(name);
+    let message = format!("there is no configuration key \"{field}\"; {}", hint(name));
+    Error::new(Status::InvalidConfig, message).with_field(field)
 }
 
 /// What may have been meant by a name that no key has.

@@ -16,4 +16,4 @@ mod write;
 pub(crate) use canonical::{DEPTH_MAX, same_meaning};
 pub(crate) use pointer::{PointerFault, find, value};
 pub(crate) use scan::{Fault, Kind, Reason, Rules, Scanner};
-pub(crate) use write::{Text, copy};
+pub(crate) use write::{Text, copy, own};

@@ -1,5 +1,6 @@
 //! JSON as it is written. Memory that cannot be had for it is an error, and not the end of the process.
 
+use std::borrow::Cow;
 use std::io;
 
 use crate::error::{Error, Result, Status};
@@ -58,9 +59,18 @@ impl io::Write for Text {
 
 /// A copy of a text, for which memory may be missing.
 pub(crate) fn copy(text: &str) -> Result<String> {
-    let mut copy = Text::default();
-    copy.raw(text)?;
-    Ok(copy.into_string())
+    let mut copy = String::new();
+    copy.try_reserve_exact(text.len()).map_err(|_| no_memory())?;
+    copy.push_str(text);
+    Ok(copy)
+}
+
+/// A text of its own, copied where it was borrowed.
+pub(crate) fn own(text: Cow<'_, str>) -> Result<String> {
+    match text {
+        Cow::Owned(text) => Ok(text),
+        Cow::Borrowed(text) => copy(text),
+    }
 }
 
 fn no_memory() -> Error {

@@ -3,6 +3,8 @@
 //! What a statement may do is decided by the authorizer of the connections that read; how long it
 //! may run by the progress handler of all connections; how much it may give, here.
 
+use std::borrow::Cow;
+
 use rusqlite::fallible_iterator::FallibleIterator;
 use rusqlite::limits::Limit;
 use rusqlite::types::{Value, ValueRef};
@@ -53,7 +55,7 @@ fn carry_out(connection: &Connection, sql: &Sql<'_>) -> Result<String> {
             return Err(Error::argument("sql", "the text has more than one statement; pass them one by one"));
         }
     }
-    bind(&mut statement, sql.parameters)?;
+    bind(&mut statement, sql)?;
     collect(&mut statement, sql)
 }
 
@@ -80,10 +82,10 @@ impl Drop for ValueLimit<'_> {
 }
 
 /// Binds a JSON array by position, or an object by name.
-fn bind(statement: &mut Statement<'_>, parameters: Option<&str>) -> Result<()> {
+fn bind(statement: &mut Statement<'_>, sql: &Sql<'_>) -> Result<()> {
     let wanted = statement.parameter_count();
     let mut bound = vec![false; wanted];
-    if let Some(parameters) = parameters {
+    if let Some(parameters) = sql.parameters {
         let mut scanner = Scanner::new(parameters);
         match scanner.kind().map_err(not_json)? {
             Kind::Array => each(&mut scanner, parameters, false, |index, _, value| {
@@ -92,15 +94,17 @@ fn bind(statement: &mut Statement<'_>, parameters: Option<&str>) -> Result<()> {
                     return Err(Error::argument("parameters_json", message).with_index(index));
                 }
                 bound[index] = true;
-                bind_one(statement, index + 1, value)
+                bind_one(statement, index + 1, &value)
             })?,
             Kind::Object => each(&mut scanner, parameters, true, |_, name, value| {
-                let places = [":", "@", "$"].map(|sign| statement.parameter_index(&format!("{sign}{name}")));
                 let mut found = false;
-                for place in places.into_iter().filter_map(|place| place.ok().flatten()) {
-                    found = true;
-                    bound[place - 1] = true;
-                    bind_one(statement, place, value.clone())?;
+                // No longer one is part of the statement.
+                for sign in [":", "@", "$"].iter().filter(|_| name.len() < sql.text.len()) {
+                    if let Ok(Some(place)) = statement.parameter_index(&format!("{sign}{name}")) {
+                        found = true;
+                        bound[place - 1] = true;
+                        bind_one(statement, place, &value)?;
+                    }
                 }
                 if found {
                     return Ok(());
@@ -125,7 +129,7 @@ fn bind(statement: &mut Statement<'_>, parameters: Option<&str>) -> Result<()> {
     Ok(())
 }
 
-fn bind_one(statement: &mut Statement<'_>, place: usize, value: Value) -> Result<()> {
+fn bind_one(statement: &mut Statement<'_>, place: usize, value: &Value) -> Result<()> {
     statement.raw_bind_parameter(place, value).map_err(|error| translate_sql(&error))
 }
 
@@ -142,15 +146,15 @@ fn each(
     let mut index = 0;
     let mut more = !scanner.accept(closing);
     while more {
-        let mut name = String::new();
+        let mut name = Cow::default();
         if named {
-            name = scanner.string(STRICT).map_err(not_json)?.into_owned();
+            name = scanner.string(STRICT).map_err(not_json)?;
             scanner.expect(b':', "':'").map_err(not_json)?;
         }
         let kind = scanner.kind().map_err(not_json)?;
         let value = match kind {
             Kind::Null => Value::Null,
-            Kind::String => Value::Text(scanner.string(STRICT).map_err(not_json)?.into_owned()),
+            Kind::String => Value::Text(json::own(scanner.string(STRICT).map_err(not_json)?)?),
             Kind::Number => {
                 let number = scanner.number().map_err(not_json)?;
                 match number.parse::<i64>() {
@@ -159,7 +163,7 @@ fn each(
                 }
             }
             Kind::Boolean => Value::Integer(i64::from(text.as_bytes().get(scanner.offset()) == Some(&b't'))),
-            Kind::Object | Kind::Array => Value::Text(scanner.value(STRICT).map_err(not_json)?.into_owned()),
+            Kind::Object | Kind::Array => Value::Text(json::own(scanner.value(STRICT).map_err(not_json)?)?),
         };
         if matches!(kind, Kind::Null | Kind::Boolean) {
             scanner.skip(STRICT).map_err(not_json)?;
