@@ -192,15 +192,9 @@ impl Shared {
 
     fn read(&self, read: &Read<'_>) -> Result<Entries> {
         self.store().catch_up()?;
-        let last = self.tail.last();
+        // What a query begins with may be an id that was not given yet: what is found says where it ends.
         match self.tail.since(read.since.max(read.query.above()), ALL) {
-            Some(mut found) => {
-                // What a query begins with may be an id that was not given yet: nothing is passed over.
-                if found.spans.is_empty() {
-                    found.position = found.position.min(read.since.max(last));
-                }
-                join(read, None, found)
-            }
+            Some(found) => join(read, None, found),
             None => self.joined(read),
         }
     }
