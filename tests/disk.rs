@@ -294,6 +294,16 @@ fn cut_off(disk: &Disk, folder: &Path, templates: &Templates, way: &Way, (number
         run.append(1);
         run.append(3);
     }
+    // Who asks again meanwhile hears that it is there all the same.
+    let again =
+        |run: &Run<'_>, value: &str| run.ledger.as_ref().unwrap().set_option("on_duplicate", value).unwrap();
+    again(&run, "ignore");
+    for (id, batch) in &run.doubtful {
+        if let Err(error) = batch.try_append(run.ledger.as_ref().unwrap()) {
+            assert_eq!(error.entry_id(), Some(id + batch.count - 1), "{error}");
+        }
+    }
+    again(&run, "error");
     disk.disarm();
     for _ in 0..3 {
         run.append(1);

@@ -1,6 +1,6 @@
 //! Batches that say what they are in each of their entries, for tests of what is left of them.
 
-use simledger::{Entries, EntryRef, Ledger};
+use simledger::{Entries, EntryRef, Ledger, Result};
 
 /// A batch names itself in each of its entries: its writer, the writer's number of the first entry,
 /// and how many there are.
@@ -20,11 +20,16 @@ impl Batch {
 
     /// Appends it, all at once; its first id.
     pub fn append(&self, ledger: &Ledger) -> i64 {
+        self.try_append(ledger).unwrap()
+    }
+
+    /// The same, where it may fail.
+    pub fn try_append(&self, ledger: &Ledger) -> Result<i64> {
         if self.count == 1 {
-            return ledger.append_json(&self.entry(0)).unwrap();
+            return ledger.append_json(&self.entry(0));
         }
         let entries: Vec<String> = (0..self.count).map(|index| self.entry(index)).collect();
-        ledger.append_many_json(&entries.join("\n")).unwrap().first_id
+        Ok(ledger.append_many_json(&entries.join("\n"))?.first_id)
     }
 
     /// Of some length, so that rows go over pages.

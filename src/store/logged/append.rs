@@ -133,7 +133,8 @@ impl Logged {
     ) -> Result<Appended> {
         let count = batch.entries.len() - facts.equal.len();
         let last = feeding.feeder.added();
-        let existing_id = facts.equal.last_key_value().map_or(0, |(_, id)| *id);
+        // Not 0, which stands for one of the batch itself.
+        let existing_id = facts.equal.values().copied().max().unwrap_or(0);
         if count == 0 {
             drop(feeding);
             drop(turn);
@@ -188,9 +189,10 @@ impl Logged {
             Some(syncs) => {
                 let durable = syncs.reach(log, end).or_else(|_| self.flush());
                 durable.map(|()| appended).map_err(|error| {
+                    let id = if appended.count > 0 { appended.first_id } else { appended.existing_id };
                     error
                         .context("the entry is in the ledger, but perhaps not on the medium")
-                        .with_entry_id(appended.first_id)
+                        .with_entry_id(id)
                 })
             }
         }
