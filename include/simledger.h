@@ -61,7 +61,8 @@
  *
  * Time
  *     `timeout` bounds all the waiting that a call does: for a connection, for a lock, for another
- *     process, retries together. When it is used up the call returns BUSY, with nothing written.
+ *     process, retries together. When it is used up the call returns BUSY, with nothing written (but see
+ *     Faults, append, for what FULL cannot bring to the medium).
  *
  * Order and freshness
  *     Ids grow in the order of commits and become visible in that order: whoever has seen an id will
@@ -106,19 +107,22 @@
  *     memory         Nothing but memory of the process: no disk, file or other process can make it fail. A
  *                    large allocation that fails is OUT_OF_MEMORY and changes nothing; NULL, as each
  *                    says, where there is no status.
- *     handle         The same, on a ledger: also CLOSED, WRONG_THREAD.
+ *     handle         The same, on a ledger: also CLOSED, WRONG_THREAD, and IO where its file is gone.
  *     configuration  Reads one file: IO where that fails, LIMIT_EXCEEDED above 1 MiB. Nothing is taken then.
  *     read           Changes nothing, so it can be called again. Disk: IO, with file and reason in the
  *                    message. Rows that are no entries are passed over, counted (`rows_skipped`) and
  *                    logged, or CORRUPT where one was asked for; a damaged file is CORRUPT. With a log, what
  *                    memory knows needs no disk. READ_ONLY for a read-only ledger whose -journal a dead
- *                    process left. Others that die or are stopped do not hold it up.
+ *                    process left. Others that die or are stopped do not hold it up, but for one that is
+ *                    stopped while it commits with a rollback journal: BUSY.
  *     append         All or nothing. Disk full, quota, limit of file size: NO_SPACE; another error: IO; no
  *                    longer writable: READ_ONLY; a damaged or planted file: CORRUPT; large allocations:
  *                    OUT_OF_MEMORY. Nothing was written then, and the call can be made again when the
- *                    cause is gone. With a log the disk shows at FULL, when the log is full, or in a batch too
- *                    large for it. At FULL an error with simledger_error_entry_id is an entry that is in
- *                    the ledger and perhaps not on the medium: append it again with `on_duplicate = ignore`.
+ *                    cause is gone. With a log the disk shows at FULL, when the log is full, in a batch too
+ *                    large for it, or where a timestamp is not above its node's largest, and the file is asked
+ *                    for a duplicate. The exception is at FULL: an error with simledger_error_entry_id that
+ *                    is neither DUPLICATE nor CONFLICT tells of an entry that is in the ledger and perhaps not
+ *                    on the medium: append it again with `on_duplicate = ignore`.
  *                    Killed in the call: it is there as a whole, or not. A process that is stopped in its
  *                    turn: BUSY when `timeout` is over. Power cut: see Durability.
  *     maintenance    As an append, but done in steps: simledger_error_work_done says how far it came, and
@@ -650,7 +654,8 @@ const char *simledger_error_field(const simledger_error *error);
 size_t simledger_error_index(const simledger_error *error);
 
 /**
- * The id of the entry that is there already (`DUPLICATE`) or is damaged (`CORRUPT`); else 0.
+ * The id of the entry that is there already (`DUPLICATE`), is damaged (`CORRUPT`), or was written and is
+ * perhaps not on the medium (see Faults, append); of `CONFLICT` the last one that there is; else 0.
  *
  * Faults: memory.
  */
@@ -1056,7 +1061,8 @@ simledger_status simledger_interrupt(simledger_ledger *ledger, simledger_error *
  * Any thread. Returns OK (with `on_duplicate = ignore` also for an equal entry that was there, and
  * its id); INVALID_ARGUMENT; INVALID_ENTRY; DUPLICATE; or as any call on a ledger: BUSY,
  * INTERRUPTED, READ_ONLY, NO_SPACE, IO, CORRUPT, CLOSED, LIMIT_EXCEEDED (no ids left),
- * WRONG_THREAD, OUT_OF_MEMORY, INTERNAL. Whatever is not OK wrote nothing.
+ * WRONG_THREAD, OUT_OF_MEMORY, INTERNAL. Whatever is not OK wrote nothing, but for what
+ * Faults says of FULL.
  *
  * Faults: append.
  */
@@ -1121,7 +1127,8 @@ simledger_status simledger_append_many_json(simledger_ledger *ledger,
  * - `ledger`: whose limits apply; NULL: the default limits.
  * - `json`: UTF-8, lent for the call, `json_len` bytes long or `SIMLEDGER_NUL_TERMINATED`.
  *
- * Any thread. Returns OK; INVALID_ARGUMENT; INVALID_ENTRY; CLOSED; OUT_OF_MEMORY; INTERNAL.
+ * Any thread, also with `check_same_thread`. Returns OK; INVALID_ARGUMENT; INVALID_ENTRY; CLOSED;
+ * OUT_OF_MEMORY; INTERNAL.
  *
  * Faults: memory.
  */
@@ -1224,7 +1231,7 @@ size_t simledger_transaction_len(const simledger_transaction *transaction);
  * entry); CONFLICT (`simledger_error_entry_id` is the last id that was found); CLOSED (the
  * transaction has ended, or the ledger was closed); or as any append: BUSY, INTERRUPTED,
  * READ_ONLY, NO_SPACE, IO, CORRUPT, LIMIT_EXCEEDED, WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
- * Whatever is not OK wrote nothing.
+ * Whatever is not OK wrote nothing, but for what Faults says of FULL.
  *
  * Faults: append.
  */

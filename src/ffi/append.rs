@@ -26,7 +26,8 @@ use crate::error::Status;
 /// Any thread. Returns OK (with `on_duplicate = ignore` also for an equal entry that was there, and
 /// its id); INVALID_ARGUMENT; INVALID_ENTRY; DUPLICATE; or as any call on a ledger: BUSY,
 /// INTERRUPTED, READ_ONLY, NO_SPACE, IO, CORRUPT, CLOSED, LIMIT_EXCEEDED (no ids left),
-/// WRONG_THREAD, OUT_OF_MEMORY, INTERNAL. Whatever is not OK wrote nothing.
+/// WRONG_THREAD, OUT_OF_MEMORY, INTERNAL. Whatever is not OK wrote nothing, but for what
+/// Faults says of FULL.
 ///
 /// Faults: append.
 ///
@@ -144,7 +145,8 @@ pub unsafe extern "C" fn simledger_append_many_json(
 /// - `ledger`: whose limits apply; NULL: the default limits.
 /// - `json`: UTF-8, lent for the call, `json_len` bytes long or `SIMLEDGER_NUL_TERMINATED`.
 ///
-/// Any thread. Returns OK; INVALID_ARGUMENT; INVALID_ENTRY; CLOSED; OUT_OF_MEMORY; INTERNAL.
+/// Any thread, also with `check_same_thread`. Returns OK; INVALID_ARGUMENT; INVALID_ENTRY; CLOSED;
+/// OUT_OF_MEMORY; INTERNAL.
 ///
 /// Faults: memory.
 ///

@@ -89,7 +89,8 @@ pub unsafe extern "C" fn simledger_error_index(error: *const simledger_error) ->
     unsafe { of(error, usize::MAX, |shown| shown.error.index().unwrap_or(usize::MAX)) }
 }
 
-/// The id of the entry that is there already (`DUPLICATE`) or is damaged (`CORRUPT`); else 0.
+/// The id of the entry that is there already (`DUPLICATE`), is damaged (`CORRUPT`), or was written and is
+/// perhaps not on the medium (see Faults, append); of `CONFLICT` the last one that there is; else 0.
 ///
 /// Faults: memory.
 ///

@@ -193,7 +193,7 @@ pub extern "C" fn simledger_transaction_len(transaction: *const simledger_transa
 /// entry); CONFLICT (`simledger_error_entry_id` is the last id that was found); CLOSED (the
 /// transaction has ended, or the ledger was closed); or as any append: BUSY, INTERRUPTED,
 /// READ_ONLY, NO_SPACE, IO, CORRUPT, LIMIT_EXCEEDED, WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
-/// Whatever is not OK wrote nothing.
+/// Whatever is not OK wrote nothing, but for what Faults says of FULL.
 ///
 /// Faults: append.
 ///
