@@ -10,7 +10,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::error::{Error, Result, Status};
+use crate::error::{Error, Result};
 use crate::json::Text;
 use crate::sys::{Backref, Grow};
 
@@ -56,7 +56,7 @@ impl Chunk {
         let mut rows = Vec::new();
         rows.try_reserve_exact(rows_max).map_err(out_of_memory)?;
         let data = Grow::new(rows_max, text_max)
-            .ok_or_else(|| Error::new(Status::OutOfMemory, "no memory left for entries"))?;
+            .ok_or_else(|| Error::no_memory("entries", "ask for fewer at a time"))?;
         Ok(Backref::cyclic(|chunk| {
             rows.extend((0..rows_max).map(|index| Row { index, chunk: chunk() }));
             Chunk { rows: rows.into_boxed_slice(), data }
@@ -345,5 +345,5 @@ impl ChunkBuilder {
 }
 
 pub(crate) fn out_of_memory(_: std::collections::TryReserveError) -> Error {
-    Error::new(Status::OutOfMemory, "no memory left for the result; ask for fewer entries at a time")
+    Error::no_memory("the result", "ask for fewer entries at a time")
 }

@@ -89,9 +89,7 @@ impl<'a> NewEntry<'a> {
             let start = scanner.offset();
             let entry = entry_of(&mut scanner, limits).map_err(at_index)?;
             check_size(scanner.offset() - start, limits).map_err(at_index)?;
-            entries.try_reserve(1).map_err(|_| {
-                Error::new(Status::OutOfMemory, "no memory left for the batch; append it in parts")
-            })?;
+            entries.try_reserve(1).map_err(|_| Error::no_memory("the batch", "append it in parts"))?;
             entries.push(entry);
             if in_array {
                 if scanner.accept(b',') {

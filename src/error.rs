@@ -191,6 +191,11 @@ impl Error {
         Error::new(Status::InvalidArgument, message).with_field(name)
     }
 
+    /// An allocation failed: what it was for, and what may help.
+    pub(crate) fn no_memory(what: &str, hint: &str) -> Error {
+        Error::new(Status::OutOfMemory, format!("no memory left for {what}; {hint}"))
+    }
+
     /// Names the argument, JSON field or configuration key at fault.
     #[must_use]
     pub fn with_field(mut self, field: impl Into<String>) -> Error {

@@ -131,7 +131,7 @@ impl<'a> Feature<'a> {
 }
 
 fn out_of_memory() -> Error {
-    Error::new(Status::OutOfMemory, "no memory left for the value; try again when there is some")
+    Error::no_memory("the value", "try again when there is some")
 }
 
 /// A whole number.
@@ -149,7 +149,8 @@ fn whole(json: &str) -> Option<Whole> {
     let (before, behind) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     let digits = || before.bytes().chain(behind.bytes());
     let is_zero = |digit: &u8| *digit == b'0';
-    let (leading, trailing) = (digits().take_while(is_zero).count(), digits().rev().take_while(is_zero).count());
+    let (leading, trailing) =
+        (digits().take_while(is_zero).count(), digits().rev().take_while(is_zero).count());
     let len = before.len() + behind.len();
     if trailing == len {
         return Some(Whole::Number(0));

@@ -124,9 +124,7 @@ impl Features {
             *old = value;
         } else {
             let key = json::copy(key)?;
-            self.members
-                .try_reserve(1)
-                .map_err(|_| Error::new(Status::OutOfMemory, "no memory left for another key; use fewer"))?;
+            self.members.try_reserve(1).map_err(|_| Error::no_memory("another key", "use fewer"))?;
             self.members.push((key, value));
         }
         self.json.take();

@@ -5,7 +5,7 @@
 //! nothing.
 
 use crate::entry::{Limits, NewEntry};
-use crate::error::{Error, Result, Status};
+use crate::error::{Error, Result};
 
 /// Entries that are going to be written together.
 #[derive(Debug)]
@@ -28,9 +28,7 @@ impl Transaction {
 
     /// Adds an entry; which one of the transaction it is, counted from 0.
     pub fn append(&mut self, entry: NewEntry<'_>) -> Result<usize> {
-        self.entries.try_reserve(1).map_err(|_| {
-            Error::new(Status::OutOfMemory, "no memory left for the transaction; commit it in parts")
-        })?;
+        self.entries.try_reserve(1).map_err(|_| Error::no_memory("the transaction", "commit it in parts"))?;
         self.entries.push(entry.into_owned()?);
         Ok(self.entries.len() - 1)
     }

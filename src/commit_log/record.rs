@@ -3,7 +3,7 @@
 use super::layout::{ID_MAX, RECORD_HEADER, WRAP};
 use crate::chunk::Fields;
 use crate::entry::NewEntry;
-use crate::error::{Error, Result, Status};
+use crate::error::{Error, Result};
 use crate::sys;
 
 const MORE: u16 = 1;
@@ -132,7 +132,7 @@ impl Scratch {
         let words = len / 8;
         self.0
             .try_reserve(words.saturating_sub(self.0.len()))
-            .map_err(|_| Error::new(Status::OutOfMemory, "no memory left for a record of the commit log"))?;
+            .map_err(|_| Error::no_memory("a record of the commit log", "try again when there is some"))?;
         self.0.resize(words, 0);
         Ok(&mut self.0)
     }

@@ -2,7 +2,7 @@
 
 use std::ffi::{CStr, c_char};
 
-use crate::error::{Error, Result, Status};
+use crate::error::{Error, Result};
 
 /// As a length: the text ends at its NUL.
 const NUL_TERMINATED: usize = usize::MAX;
@@ -122,7 +122,7 @@ impl TextOut {
         // SAFETY: any size may be asked for; it is not 0.
         let copy = unsafe { libc::malloc(text.len() + 1) }.cast::<u8>();
         if copy.is_null() {
-            return Err(Error::new(Status::OutOfMemory, "no memory left for the text"));
+            return Err(Error::no_memory("the text", "ask for less at a time"));
         }
         // SAFETY: the block is new and has room for the text and its NUL.
         unsafe {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::{Fault, Kind, Reason, Rules, Scanner};
-use crate::error::{self, Error, Status};
+use crate::error::{self, Error};
 
 /// Deeper texts are only compared to the letter: putting one in order may move each level once.
 pub(crate) const DEPTH_MAX: usize = 1024;
@@ -20,7 +20,7 @@ pub(crate) fn same_meaning(left: &str, right: &str) -> error::Result<bool> {
     match canonical(left).and_then(|left| Ok(left == canonical(right)?)) {
         Ok(is_same) => Ok(is_same),
         Err(fault) if fault.reason == Reason::OutOfMemory => {
-            Err(Error::new(Status::OutOfMemory, "no memory left to compare entries; try again when there is some"))
+            Err(Error::no_memory("comparing entries", "try again when there is some"))
         }
         Err(_) => Ok(false),
     }

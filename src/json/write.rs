@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::io;
 
-use crate::error::{Error, Result, Status};
+use crate::error::{Error, Result};
 
 /// A JSON text that grows.
 #[derive(Clone, Debug, Default)]
@@ -74,5 +74,5 @@ pub(crate) fn own(text: Cow<'_, str>) -> Result<String> {
 }
 
 fn no_memory() -> Error {
-    Error::new(Status::OutOfMemory, "no memory left for the text; make it shorter, or ask for less at a time")
+    Error::no_memory("the text", "make it shorter, or ask for less at a time")
 }

@@ -433,7 +433,7 @@ fn judge<'b>(batch: &'b Batch<'_>, feeding: &Feeding, facts: &Facts) -> Result<P
 }
 
 fn out_of_memory(_: TryReserveError) -> Error {
-    Error::new(Status::OutOfMemory, "no memory left for the batch; append it in parts")
+    Error::no_memory("the batch", "append it in parts")
 }
 
 fn ended() -> Error {

@@ -10,7 +10,7 @@ use std::collections::{HashMap, TryReserveError};
 
 use foldhash::fast::RandomState;
 
-use crate::error::{Error, Result, Status};
+use crate::error::{Error, Result};
 
 /// Nodes that are remembered at most, beside those with entries in the log.
 const NODES_MAX: usize = 1 << 20;
@@ -146,7 +146,7 @@ impl Seen {
 }
 
 fn out_of_memory(_: TryReserveError) -> Error {
-    Error::new(Status::OutOfMemory, "no memory left to know duplicates by; try again when there is some")
+    Error::no_memory("knowing duplicates", "try again when there is some")
 }
 
 #[cfg(test)]

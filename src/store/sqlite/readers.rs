@@ -214,7 +214,7 @@ fn answers<Q, A>(questions: &[Q], mut answer: impl FnMut(&Q) -> Result<A>) -> Re
 }
 
 fn out_of_memory(_: TryReserveError) -> Error {
-    Error::new(Status::OutOfMemory, "no memory left to know duplicates by; try again when there is some")
+    Error::no_memory("knowing duplicates", "try again when there is some")
 }
 
 /// The largest timestamp of a node, if it has one.
