@@ -3,6 +3,7 @@
 mod common;
 
 use std::sync::Barrier;
+use std::time::{Duration, Instant};
 
 use common::*;
 use simledger::*;
@@ -218,6 +219,23 @@ fn a_statement_that_never_ends_does_end() {
         let rows = ENDLESS.replace("count(*)", "i");
         assert_eq!(ledger.sql(&rows, None, NO_LIMIT).unwrap_err().status(), Status::Interrupted);
     }
+}
+
+/// What is stored before it, and what is waited for.
+#[test]
+fn a_statement_has_its_time_for_itself() {
+    let (place, ledger) = filled(&[("commit", "log"), ("sql_timeout", "0.3")]);
+    ledger.flush().unwrap();
+    let other = place.sqlite();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    ledger.append_json(&entry(1e6, "later")).unwrap();
+    std::thread::scope(|scope| {
+        let began = Instant::now();
+        let statement = scope.spawn(|| rows(&ledger, "SELECT count(*) FROM ledger", None)[0][0].clone());
+        wait_until(|| began.elapsed() > Duration::from_millis(600));
+        other.execute_batch("COMMIT").unwrap();
+        assert_eq!(statement.join().unwrap(), 21);
+    });
 }
 
 #[test]

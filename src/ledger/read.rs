@@ -1,7 +1,6 @@
 //! Reading.
 
 use super::Ledger;
-use crate::call;
 use crate::chunk::Entry;
 use crate::entries::Entries;
 use crate::entry::node_id_fault;
@@ -94,8 +93,8 @@ impl Ledger {
     pub fn sql(&self, text: &str, parameters: Option<&str>, rows_max: usize) -> Result<String> {
         self.call(Operation::Sql, |shared, options| {
             check_statement(text, rows_max)?;
-            call::limit_work(options.sql_timeout);
-            shared.store().sql(&Sql { text, parameters, rows_max, bytes_max: options.result_bytes_max })
+            let (time, bytes_max) = (options.sql_timeout, options.result_bytes_max);
+            shared.store().sql(&Sql { text, parameters, time, rows_max, bytes_max })
         })
     }
 }

@@ -172,6 +172,8 @@ pub(crate) struct Sql<'a> {
     pub text: &'a str,
     /// A JSON array or object.
     pub parameters: Option<&'a str>,
+    /// What it may take.
+    pub time: Duration,
     pub rows_max: usize,
     pub bytes_max: usize,
 }

@@ -26,6 +26,7 @@ use super::sqlite::{SqliteStore, Usage, opened_to_read};
 use super::{
     Appended, Batch, Cutoff, Ends, ProgressFunction, Signals, Sizes, Sql, Store, Stored, Vacuum, Version,
 };
+use crate::call;
 use crate::chunk::Entry;
 use crate::commit_log::CommitLog;
 use crate::config::Settings;
@@ -185,7 +186,10 @@ impl Store for LedgerStore {
     }
 
     fn sql(&self, sql: &Sql<'_>) -> Result<String> {
-        self.flushed()?.sql(sql)
+        let sqlite = self.flushed()?;
+        // Not before: what is stored first is not the statement's work.
+        call::limit_work(sql.time);
+        sqlite.sql(sql)
     }
 
     fn flush(&self) -> Result<()> {
