@@ -287,12 +287,24 @@ fn threads_that_race_for_the_same_entries_agree_whose_it_is() {
 thread_local! {
     /// How often this thread had its turn at a log.
     static TURNS: Cell<u32> = const { Cell::new(0) };
+    /// Who writes when this thread has just found the log.
+    static WRITES: RefCell<Option<Ledger>> = const { RefCell::new(None) };
+}
+
+/// One for all of these tests: a process has one.
+fn observer(point: &str) {
+    TURNS.set(TURNS.get() + u32::from(point == "log.locked"));
+    if let Some(writes) = (point == "log.found").then(|| WRITES.take()).flatten() {
+        writes.append_json(&entry(2.0, "n")).unwrap();
+        writes.flush().unwrap();
+        WRITES.set(Some(writes));
+    }
 }
 
 /// A batch that is appended again after a lost answer is compared as a whole, and not with a turn for each entry.
 #[test]
 fn a_batch_that_is_there_already_takes_no_more_than_some_turns() {
-    test_hooks::observe(|place| TURNS.set(TURNS.get() + u32::from(place == "log.locked")));
+    test_hooks::observe(observer);
     let place = Place::new();
     let ledger = place.open(&[LOG, ("on_duplicate", "ignore")]);
     let entries: Vec<String> = (0..500).map(|k| entry(f64::from(k), "n")).collect();
@@ -611,11 +623,6 @@ fn who_reads_knows_of_who_writes_here() {
     assert_eq!(error.status(), Status::Busy, "{error}");
 }
 
-thread_local! {
-    /// Who writes when this thread has just found the log.
-    static WRITES: RefCell<Option<Ledger>> = const { RefCell::new(None) };
-}
-
 /// A log that this process writes is no log that somebody left, whatever moves in it while it is looked at.
 #[test]
 fn who_reads_finds_the_log_while_it_is_written_here() {
@@ -625,13 +632,7 @@ fn who_reads_finds_the_log_while_it_is_written_here() {
     let writes = place.open(&[]);
     writes.append_json(&entry(1.0, "n")).unwrap();
     WRITES.set(Some(writes));
-    test_hooks::observe(|point| {
-        if let Some(writes) = (point == "log.found").then(|| WRITES.take()).flatten() {
-            writes.append_json(&entry(2.0, "n")).unwrap();
-            writes.flush().unwrap();
-            WRITES.set(Some(writes));
-        }
-    });
+    test_hooks::observe(observer);
     assert_eq!(ids(&reads.poll_since(0, NO_LIMIT).unwrap()), [1, 2]);
     drop(WRITES.take());
 }

@@ -284,6 +284,8 @@ impl CommitLog {
     /// to the medium what was in them. Nor does one help what comes behind that, since after a power cut nobody
     /// looks behind a record that is missing.
     fn distrust(&self) {
+        // At once for whoever syncs while this waits for its turn.
+        self.word(AT_UNSYNCED).fetch_max(self.published(), Ordering::AcqRel);
         let end = match self.turn() {
             // Whoever was putting in a batch meanwhile has published it.
             Ok(_turn) => self.published(),

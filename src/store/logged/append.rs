@@ -16,6 +16,7 @@ use crate::entry::NewEntry;
 use crate::error::{Error, Result, Status};
 use crate::hooks;
 use crate::json;
+use crate::logging::Level;
 use crate::store::sqlite::{Questions, conflict, duplicate, full};
 use crate::store::{Appended, Batch, OnDuplicate};
 use crate::utc;
@@ -206,11 +207,19 @@ impl Logged {
         turn.set_straight(true);
         let appended = self.sqlite.append_logged(batch, log.is_durable())?;
         hooks::point("append.elsewhere");
-        if appended.count > 0 {
+        let noted = if appended.count > 0 {
             let last = appended.first_id + i64::try_from(appended.count).unwrap_or(i64::MAX) - 1;
-            self.note_elsewhere(log, &mut turn, &mut self.feeding(), appended.first_id, last)?;
+            self.note_elsewhere(log, &mut turn, &mut self.feeding(), appended.first_id, last)
+        } else {
+            Ok(())
+        };
+        match noted {
+            Ok(()) => turn.set_straight(false),
+            // They are there. Whoever has his turn next, or the drain, says it in the log.
+            Err(error) => {
+                call::log(Level::Warn, || format!("the log cannot say yet where entries are: {error}"))
+            }
         }
-        turn.set_straight(false);
         drop(turn);
         notify(log);
         self.bell.ring();
