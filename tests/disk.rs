@@ -7,7 +7,7 @@
 //! also where syncs fail.
 //!
 //! `tests/disk/failing.c` is preloaded for that. `LEDGER_DISK_CASES` says how many cases are tried, chosen at random by
-//! `LEDGER_TEST_SEED`; `all`: every call in every way, for hours.
+//! `LEDGER_TEST_SEED`, each call on each file as often as any other; `all`: every call in every way, for hours.
 
 mod common;
 #[path = "disk/faults.rs"]
@@ -16,6 +16,8 @@ mod faults;
 mod jobs;
 #[path = "disk/medium.rs"]
 mod medium;
+#[path = "disk/sites.rs"]
+mod sites;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -32,6 +34,7 @@ use common::{Random, again, integrity, parameter};
 use faults::{Disk, FAULTS, Fault, LOOK, SYNC, WRITE};
 use jobs::{Before, JOBS, Job, Run, WAYS, Way};
 use simledger::{Ledger, Status};
+use sites::Sites;
 
 /// Ledgers as they are before a job.
 struct Templates {
@@ -202,6 +205,14 @@ struct Found<'d> {
 }
 
 impl Found<'_> {
+    /// Does a job with nothing failing, to learn what it calls.
+    fn sites(&mut self, templates: &Templates, way: &Way, job: &Job) -> Sites {
+        self.disk.note(Some(sites::note));
+        self.attempt(templates, way, job, (&FAULTS[0], i64::MAX, false));
+        self.disk.note(None);
+        Sites::take()
+    }
+
     /// Tries a case. Whether anything failed in it.
     fn attempt(&mut self, templates: &Templates, way: &Way, job: &Job, case: (&Fault, i64, bool)) -> bool {
         let (fault, number, lasts) = case;
@@ -241,13 +252,16 @@ fn fails_at_every_call() {
     for way in &WAYS {
         let templates = templates(&folder, way);
         if let Some(cases) = cases() {
+            let mut sites = BTreeMap::new();
             for _ in 0..cases / WAYS.len() as u64 {
                 let job = &JOBS[random.below(JOBS.len() as u64) as usize];
                 let fault = &FAULTS[random.below(FAULTS.len() as u64) as usize];
                 let lasts = fault.lasts && random.below(2) == 1;
-                // Jobs make some ten to some hundred calls.
-                let most = [10, 50, 300][random.below(3) as usize];
-                found.attempt(&templates, way, job, (fault, 1 + random.below(most) as i64, lasts));
+                let sites = sites.entry(job.name).or_insert_with(|| found.sites(&templates, way, job));
+                // Not every job makes calls that can fail in this way.
+                if let Some(number) = sites.choose(fault, &mut random) {
+                    found.attempt(&templates, way, job, (fault, number, lasts));
+                }
             }
             continue;
         }
@@ -276,8 +290,15 @@ fn cases() -> Option<u64> {
     }
 }
 
-/// How a ledger that is synced is used while syncs fail, and what of it is left when the power goes.
-fn cut_off(disk: &Disk, folder: &Path, templates: &Templates, way: &Way, (number, count): (i64, u64)) {
+/// How a ledger that is synced is used while syncs fail, and what of it is left when the power goes: in the middle of
+/// that, or when it `goes_on` after that.
+fn cut_off(
+    disk: &Disk,
+    folder: &Path,
+    templates: &Templates,
+    way: &Way,
+    (number, count, goes_on): (i64, u64, bool),
+) {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let cut = folder.join(format!("cut-{}", NEXT.fetch_add(1, Ordering::Relaxed)));
     let place = folder.join("now").join(cut.file_name().unwrap());
@@ -304,20 +325,25 @@ fn cut_off(disk: &Disk, folder: &Path, templates: &Templates, way: &Way, (number
         }
     }
     again(&run, "error");
-    disk.disarm();
-    for _ in 0..3 {
-        run.append(1);
-    }
-    // Who asks again hears that it is there, and then it stays.
-    run.ledger.as_ref().unwrap().set_option("on_duplicate", "ignore").unwrap();
-    let doubtful = std::mem::take(&mut run.doubtful);
-    for (id, batch) in doubtful {
-        // A batch of which nothing was added has no first id.
-        assert!([0, id].contains(&batch.append(run.ledger.as_ref().unwrap())));
-        run.known.insert(id, batch);
+    if goes_on {
+        disk.disarm();
+        for _ in 0..3 {
+            run.append(1);
+        }
+        // Who asks again hears that it is there, and then it stays.
+        run.ledger.as_ref().unwrap().set_option("on_duplicate", "ignore").unwrap();
+        let doubtful = std::mem::take(&mut run.doubtful);
+        for (id, batch) in doubtful {
+            // A batch of which nothing was added has no first id.
+            assert!([0, id].contains(&batch.append(run.ledger.as_ref().unwrap())));
+            run.known.insert(id, batch);
+        }
     }
     disk.watch(None);
     medium::after_a_power_cut(&place, &cut);
+    disk.disarm();
+    // What was said to be in doubt may be there now.
+    run.doubtful.clear();
     run.ledger = None;
     run.path = cut.join("ledger.db").to_str().unwrap().to_string();
     assert!(run.open(), "{:?}", run.errors);
@@ -342,7 +368,7 @@ fn syncs_fail_and_the_power_goes() {
     for way in ways() {
         let templates = templates(&folder, way);
         for _ in 0..rounds {
-            let case = (1 + random.below(6) as i64, 1 + random.below(4));
+            let case = (1 + random.below(6) as i64, 1 + random.below(4), random.below(2) == 0);
             *AT.lock().unwrap() = Some((format!("{} {case:?}", way.journal_mode), Instant::now()));
             cut_off(&disk, &folder, &templates, way, case);
         }

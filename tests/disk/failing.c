@@ -42,6 +42,10 @@ enum { DESCRIPTORS_MAX = 1 << 16 };
 /* The calls on a file that one who models the medium must know: see `failing_watch`. */
 typedef void watcher(const char *path, int kind, long offset, long len, int failed);
 
+/* Told of every call that could fail: its name, the file without the folder, and of what kinds it
+ * is. */
+typedef void noter(const char *call, const char *file, int kinds);
+
 static char below[PATH_MAX];
 static size_t below_len;
 static _Atomic(const char *) names[DESCRIPTORS_MAX];
@@ -52,6 +56,7 @@ static bool goes_on;
 static atomic_bool armed;
 static char first_call[PATH_MAX + 32];
 static watcher *_Atomic watching;
+static noter *_Atomic noting;
 /* What is done by the one who is told of a call does not fail, and is not told of. */
 static _Thread_local bool is_told;
 
@@ -65,7 +70,17 @@ static const char *name_of(int descriptor) {
 
 /* Whether this call on this file is to fail; errno is set then. */
 static bool fails(const char *call, const char *path, int kind) {
-    if (!atomic_load(&armed) || is_told || !is_below(path) || !(kinds & kind))
+    if (!atomic_load(&armed) || is_told || !is_below(path))
+        return false;
+    noter *noted = atomic_load(&noting);
+    if (noted != NULL) {
+        int saved = errno;
+        is_told = true;
+        noted(call, path + below_len, kind);
+        is_told = false;
+        errno = saved;
+    }
+    if (!(kinds & kind))
         return false;
     long number = atomic_fetch_add(&counted, 1) + 1;
     if (number < first || (number > first && !goes_on))
@@ -338,3 +353,6 @@ const char *failing_first(void) { return first_call; }
 
 /* Tells of every write and sync from now on. */
 void failing_watch(watcher *told) { atomic_store(&watching, told); }
+
+/* Tells of every call from now on, while it is armed. */
+void failing_note(noter *told) { atomic_store(&noting, told); }

@@ -95,10 +95,14 @@ pub struct Disk {
     closed_twice: unsafe extern "C" fn() -> c_long,
     first: unsafe extern "C" fn() -> *const c_char,
     watch: unsafe extern "C" fn(Option<Watcher>),
+    note: unsafe extern "C" fn(Option<Noter>),
 }
 
 /// What is told of writes and syncs: of which file, where, how many bytes, and whether it failed.
 pub type Watcher = unsafe extern "C" fn(*const c_char, c_int, c_long, c_long, c_int);
+
+/// What is told of every call: its name, on which file, and of what kinds it is.
+pub type Noter = unsafe extern "C" fn(*const c_char, *const c_char, c_int);
 
 impl Disk {
     /// `None` where it is not preloaded.
@@ -108,13 +112,14 @@ impl Disk {
             let address = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
             (!address.is_null()).then_some(address)
         };
-        let [below, arm, disarm, closed_twice, first, watch] = [
+        let [below, arm, disarm, closed_twice, first, watch, note] = [
             found(c"failing_below")?,
             found(c"failing_arm")?,
             found(c"failing_disarm")?,
             found(c"failing_closed_twice")?,
             found(c"failing_first")?,
             found(c"failing_watch")?,
+            found(c"failing_note")?,
         ];
         simledger::test_hooks::open_plainly();
         // SAFETY: the functions of these names have the types of these fields.
@@ -126,6 +131,7 @@ impl Disk {
                 closed_twice: transmute::<*mut c_void, unsafe extern "C" fn() -> c_long>(closed_twice),
                 first: transmute::<*mut c_void, unsafe extern "C" fn() -> *const c_char>(first),
                 watch: transmute::<*mut c_void, unsafe extern "C" fn(Option<Watcher>)>(watch),
+                note: transmute::<*mut c_void, unsafe extern "C" fn(Option<Noter>)>(note),
             })
         }
     }
@@ -134,6 +140,12 @@ impl Disk {
     pub fn watch(&self, watcher: Option<Watcher>) {
         // SAFETY: a function, or none.
         unsafe { (self.watch)(watcher) };
+    }
+
+    /// Tells this function of every call while it is armed, or nobody.
+    pub fn note(&self, noter: Option<Noter>) {
+        // SAFETY: a function, or none.
+        unsafe { (self.note)(noter) };
     }
 
     /// Fails below this folder, of which nothing is open.
