@@ -369,7 +369,7 @@ fn what_is_given_up_is_seen_to_be_drained() {
 /// the number `dead` is dead; loom finds it if two have it at once.
 fn take_turns(word: u32, dead: u32, numbers: &'static [u32]) -> impl Fn() {
     fn turn(shared: &(AtomicU32, loom::cell::UnsafeCell<u32>), number: u32, dead: u32) {
-        assert!(lock::take(&shared.0, number, &sys::files::FileLocks(dead)));
+        assert!(lock::take(&shared.0, number, &sys::files::FileLocks(dead)).is_some());
         shared.1.with_mut(|count| {
             // SAFETY: loom finds it if anybody else has it.
             unsafe { *count += 1 }

@@ -49,17 +49,26 @@ pub(super) fn bytes_of_all() -> Range<u64> {
     ALIVE..ALIVE + u64::from(INCARNATION_MAX) + 1
 }
 
-/// Takes the lock for an incarnation; false if the time budget of the call ends first.
+/// How whoever has the lock came by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Taken {
+    /// The one before gave it back.
+    Free,
+    /// The one before died with it.
+    FromTheDead,
+}
+
+/// Takes the lock for an incarnation; `None` if the time budget of the call ends first.
 #[inline]
-pub(super) fn take(word: &AtomicU32, me: u32, files: &FileLocks) -> bool {
+pub(super) fn take(word: &AtomicU32, me: u32, files: &FileLocks) -> Option<Taken> {
     if word.compare_exchange(0, me, Ordering::Acquire, Ordering::Relaxed).is_ok() {
-        return true;
+        return Some(Taken::Free);
     }
     take_slowly(word, me, files)
 }
 
 #[cold]
-fn take_slowly(word: &AtomicU32, me: u32, files: &FileLocks) -> bool {
+fn take_slowly(word: &AtomicU32, me: u32, files: &FileLocks) -> Option<Taken> {
     let mut began = None::<Instant>;
     let mut spins = 0;
     let mut had_slept = false;
@@ -70,7 +79,7 @@ fn take_slowly(word: &AtomicU32, me: u32, files: &FileLocks) -> bool {
             // Others may sleep: who has slept cannot know, and wakes one in vain at worst.
             let mine = me | if had_slept { WAITED_FOR } else { seen & WAITED_FOR };
             if word.compare_exchange_weak(seen, mine, Ordering::Acquire, Ordering::Relaxed).is_ok() {
-                return true;
+                return Some(Taken::Free);
             }
             continue;
         }
@@ -82,7 +91,7 @@ fn take_slowly(word: &AtomicU32, me: u32, files: &FileLocks) -> bool {
         began.get_or_insert_with(Instant::now);
         let left = call::remaining();
         if left.is_zero() {
-            return false;
+            return None;
         }
         let waited_for = seen | WAITED_FOR | if is_urgent { URGENT } else { 0 };
         if seen != waited_for
@@ -106,7 +115,7 @@ fn take_slowly(word: &AtomicU32, me: u32, files: &FileLocks) -> bool {
             if now & HOLDER == holder
                 && word.compare_exchange(now, me | WAITED_FOR, Ordering::Acquire, Ordering::Relaxed).is_ok()
             {
-                return true;
+                return Some(Taken::FromTheDead);
             }
         }
     }

@@ -178,13 +178,16 @@ impl CommitLog {
     #[inline]
     pub fn turn(&self) -> Result<Turn<'_>> {
         debug_assert!(self.incarnation != 0);
-        if !lock::take(self.map.half(AT_LOCK), self.incarnation, &self.locks) {
+        let Some(taken) = lock::take(self.map.half(AT_LOCK), self.incarnation, &self.locks) else {
             return Err(call::waited_for("other processes or threads were appending", "append in batches"));
-        }
+        };
         // Whatever happened before a holder died in the middle of an append, what is not published
         // does not exist.
         let turn = Turn { log: self, end: self.published() };
         hooks::point("log.locked");
+        if taken == lock::Taken::FromTheDead {
+            self.forget_unpublished()?;
+        }
         Ok(turn)
     }
 
@@ -276,6 +279,14 @@ impl CommitLog {
     pub fn sync(&self) -> Result<()> {
         self.map.file().sync_data().map_err(|error| {
             self.distrust();
+            self.io(&error)
+        })
+    }
+
+    /// The same of whoever has the turn, or is alone.
+    fn sync_in_turn(&self) -> Result<()> {
+        self.map.file().sync_data().map_err(|error| {
+            self.word(AT_UNSYNCED).fetch_max(self.published(), Ordering::AcqRel);
             self.io(&error)
         })
     }
@@ -411,6 +422,10 @@ impl Turn<'_> {
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
+        // A batch that failed half-way: who put it in hears of that alone.
+        if self.end != self.log.published() {
+            let _ = self.log.forget_unpublished();
+        }
         lock::give_back(self.log.map.half(AT_LOCK));
     }
 }

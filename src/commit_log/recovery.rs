@@ -7,7 +7,7 @@
 
 use super::layout::*;
 use super::open::{Identity, header_damaged, say_lost};
-use super::{CommitLog, Found, Record, Scratch};
+use super::{CommitLog, Found, Record, Scratch, record};
 use crate::call;
 use crate::error::{Error, Result, Status};
 use crate::sys;
@@ -58,10 +58,33 @@ impl CommitLog {
                 self.settle(end, end, stored_id, identity);
             }
         }
-        if went_down {
-            self.sync()?;
+        if went_down { self.sync() } else { self.forget_unpublished() }
+    }
+
+    /// Takes back what somebody put in who did not come to publish it, before others write over it: a power cut may
+    /// leave any mixture of both, and his records are as valid where they stand as those that came there later. In
+    /// one's turn, or alone.
+    pub(super) fn forget_unpublished(&self) -> Result<()> {
+        let published = self.published();
+        let most = self.map.load(AT_RECLAIMED) + self.capacity;
+        if published == most || self.map.load(self.place(published)) == 0 {
+            return Ok(());
         }
-        Ok(())
+        let (mut end, mut scratch) = (published, Scratch::default());
+        loop {
+            match self.read(end, &mut scratch) {
+                Ok(Found::Record(_, next)) if next <= most => end = next,
+                Err(error) if error.status() != Status::Corrupt => return Err(error),
+                _ => break,
+            }
+        }
+        // And the head of one that he was in the middle of, whose other words somebody may write there as they were
+        // to be. (It may be what is left from an earlier round, which cannot be told from that.)
+        if self.map.load(self.place(end)) == record::wrap_mark(end) {
+            end += self.to_the_end(end);
+        }
+        self.fill_with_zeroes(published, most.min(end + 8));
+        self.sync_in_turn()
     }
 
     /// Whether somebody who cannot put the log in order can use it as it is. Nobody else has it open for writing,
@@ -127,13 +150,18 @@ impl CommitLog {
     /// before them is, must not be found after the next time that the machine goes down, behind others that
     /// have their ids by then.
     fn forget_but(&self, begin: u64, end: u64) {
+        // All of the ring behind `end`, from there round to `begin`.
+        self.fill_with_zeroes(end, begin + self.capacity);
+    }
+
+    /// From one position to another.
+    fn fill_with_zeroes(&self, from: u64, to: u64) {
         /// Words that are looked at together: pages that hold nothing are not written to.
         const STEP: u64 = 512;
         let mut words = [0; STEP as usize];
-        // All of the ring behind `end`, from there round to `begin`.
-        let (mut at, all) = (end, begin + self.capacity);
-        while at < all {
-            let bytes = (STEP * 8).min(all - at).min(self.to_the_end(at));
+        let mut at = from;
+        while at < to {
+            let bytes = (STEP * 8).min(to - at).min(self.to_the_end(at));
             let words = &mut words[..(bytes / 8) as usize];
             self.map.read(self.place(at), words);
             if words.iter().any(|word| *word != 0) {

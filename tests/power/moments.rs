@@ -8,7 +8,7 @@ use crate::disk::{CUTS, Cut, Disk, Folder};
 use crate::judge::{Known, go_on, judge};
 use crate::recorder::{Event, Told};
 use crate::work::{History, Mode, Work};
-use crate::{Recording, alone, calls, record, room, write};
+use crate::{Recording, alone, calls, go_on_recorded, record, room, write};
 
 /// How often each moment is cut in each way.
 const TIMES: usize = 2;
@@ -165,26 +165,94 @@ fn an_opening_can_be_cut_at_any_moment() {
     let moments = [Some(at_the_last_word(&left)), behind_a_fold(&left).map(|moment| left.until(moment))];
     for (nth, killed) in moments.into_iter().flatten().enumerate() {
         let folder = room.path().join(format!("next {nth}"));
-        let (next, mut disk, known) = go_on_after_the_kill(&left, killed, &folder, |work| {
+        let (next, disk, known) = go_on_after_the_kill(&left, killed, &folder, |work| {
             work.open(Mode { journal: "WAL", synchronous: "NORMAL" }).close().unwrap();
         });
-        for (nth, event) in next.events.iter().enumerate() {
-            disk.apply(event);
-            // Every moment of what is done to the log, and some of the others.
-            let is_stored = matches!(event, Event::Bytes { mapped: true, .. });
-            if !is_stored && nth % 8 != 0 {
-                continue;
-            }
-            let mode = Mode::any(&mut random);
-            // Killed once more, the machine going on: all is there.
-            write(&state, &disk.cut(Cut::Everything, &mut random));
-            calls::go_back_to(next.boot);
-            go_on(judge(&state, mode, &next.history, known.of_a_kill(), |_, _| ()), &state, mode);
-            if nth % 8 == 0 {
-                write(&state, &disk.cut(CUTS[nth / 8 % CUTS.len()], &mut random));
-                calls::start_anew();
-                go_on(judge(&state, mode, &next.history, known, |_, _| ()), &state, mode);
-            }
+        cut_at_any_moment(&next, disk, (known, known.of_a_kill()), &state, &mut random);
+    }
+}
+
+/// The recovery after a power cut, where records are missing: whoever dies in it leaves what is found again.
+#[test]
+fn an_opening_after_a_power_cut_can_be_cut_at_any_moment() {
+    const TIMES: usize = 6;
+    let _alone = alone();
+    let (room, mut random) = (room(), Random::new());
+    let left = left_by_a_kill(&room.path().join("left"));
+    let state = room.path().join("state");
+    let (lost, known) = at_the_last_word(&left);
+    for nth in 0..TIMES {
+        let folder = room.path().join(format!("next {nth}"));
+        let files = lost.cut(Cut::Mixed, &mut random);
+        write(&folder, &files);
+        let boot = calls::start_anew();
+        let next = record(boot, Disk::of(&files), known, &folder, || {
+            Mode { journal: "WAL", synchronous: "NORMAL" }.open(&folder).unwrap().close().unwrap();
+            left.history.clone()
+        });
+        cut_at_any_moment(&next, Disk::of(&files), (known, known), &state, &mut random);
+    }
+}
+
+#[test]
+fn what_a_killed_process_had_begun_to_append_does_not_come_back_behind_others() {
+    let _alone = alone();
+    let (room, mut random) = (room(), Random::new());
+    let mode = Mode { journal: "WAL", synchronous: "NORMAL" };
+    let folder = room.path().join("left");
+    fs::create_dir(&folder).unwrap();
+    let left = record(calls::start_anew(), Disk::default(), Known::default(), &folder, || {
+        let work = Work::new(&folder, "first", History::default());
+        let ledger = work.open(mode);
+        work.append(&ledger, 12);
+        ledger.close().unwrap();
+        work.history.into_inner().unwrap()
+    });
+    let told = |event: &Event| matches!(event, Event::Told(Told::Appended(_)));
+    let opened =
+        left.events.iter().rposition(|event| matches!(event, Event::Told(Told::Durable(_)))).unwrap();
+    let appended = left.events.iter().position(told).unwrap();
+    // Killed at each moment of the append; and then, on the same start of the machine, others append, whose records
+    // are where those are that were begun, and as long.
+    for killed in opened + 1..=appended {
+        let (disk, known) = left.until(killed);
+        let folder = room.path().join(format!("next {killed}"));
+        write(&folder, &disk.cut(Cut::Everything, &mut random));
+        calls::go_back_to(left.boot);
+        let next = record(left.boot, disk, known, &folder, || {
+            go_on_recorded(&folder, mode, &left.history, known.of_a_kill(), &mut random)
+        });
+        for (nth, _) in next.events.iter().enumerate().filter(|(_, event)| told(event)).take(2) {
+            let (disk, known) = next.until(nth + 1);
+            cut_now(&disk, known, &next.history, &room.path().join("state"), &mut random);
+        }
+    }
+}
+
+/// Every moment of what is done to the log, and some of the others. `after_a_kill`: what is known where the machine
+/// goes on.
+fn cut_at_any_moment(
+    next: &Recording,
+    mut disk: Disk,
+    (known, after_a_kill): (Known, Known),
+    state: &Path,
+    random: &mut Random,
+) {
+    for (nth, event) in next.events.iter().enumerate() {
+        disk.apply(event);
+        let is_stored = matches!(event, Event::Bytes { mapped: true, .. });
+        if !is_stored && nth % 8 != 0 {
+            continue;
+        }
+        let mode = Mode::any(random);
+        // Killed once more, the machine going on.
+        write(state, &disk.cut(Cut::Everything, random));
+        calls::go_back_to(next.boot);
+        go_on(judge(state, mode, &next.history, after_a_kill, |_, _| ()), state, mode);
+        if nth % 8 == 0 {
+            write(state, &disk.cut(CUTS[nth / 8 % CUTS.len()], random));
+            calls::start_anew();
+            go_on(judge(state, mode, &next.history, known, |_, _| ()), state, mode);
         }
     }
 }
