@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::common::Random;
 use crate::disk::{CUTS, Cut, Disk, Folder};
 use crate::judge::{Known, go_on, judge};
-use crate::recorder::{Event, Told};
+use crate::recorder::{Event, Told, tell};
 use crate::work::{History, Mode, Work};
 use crate::{Recording, alone, calls, go_on_recorded, record, room, write};
 
@@ -102,8 +102,9 @@ fn who_shares_a_sync_with_others_appended_before_it_began() {
     }
 }
 
-/// A ledger that was written at NORMAL by a process that was killed: nobody brought anything to the medium.
-fn left_by_a_kill(folder: &Path) -> Recording {
+/// A ledger that was written at NORMAL by a process that was killed: nobody brought anything to the medium. The log
+/// has so many entries that the ledger file has not.
+fn left_by_a_kill(folder: &Path, unfolded: i64) -> Recording {
     fs::create_dir(folder).unwrap();
     record(calls::start_anew(), Disk::default(), Known::default(), folder, || {
         let work = Work::new(folder, "first", History::default());
@@ -113,9 +114,10 @@ fn left_by_a_kill(folder: &Path) -> Recording {
             work.append(&ledger, 10);
         }
         ledger.flush().unwrap();
-        for _ in 0..5 {
+        for _ in 0..unfolded / 2 {
             work.append(&ledger, 2);
         }
+        tell(Told::Appended(300 + unfolded));
         ledger.close().unwrap();
         work.history.into_inner().unwrap()
     })
@@ -142,16 +144,81 @@ fn go_on_after_the_kill(
 fn what_is_acknowledged_at_full_does_not_hang_on_what_others_left_at_normal() {
     let _alone = alone();
     let (room, mut random) = (room(), Random::new());
-    let left = left_by_a_kill(&room.path().join("left"));
-    for journal in ["WAL", "DELETE"] {
-        let killed = at_the_last_word(&left);
-        let (next, ..) = go_on_after_the_kill(&left, killed, &room.path().join(journal), |work| {
-            let ledger = work.open(Mode { journal, synchronous: "FULL" });
-            work.append(&ledger, 1);
+    // With nothing to fold when it is opened, nothing is synced for that.
+    for unfolded in [10, 0] {
+        let left = left_by_a_kill(&room.path().join(format!("left {unfolded}")), unfolded);
+        for journal in ["WAL", "DELETE"] {
+            let (killed, folder) =
+                (at_the_last_word(&left), room.path().join(format!("{journal} {unfolded}")));
+            let (next, ..) = go_on_after_the_kill(&left, killed, &folder, |work| {
+                let ledger = work.open(Mode { journal, synchronous: "FULL" });
+                work.append(&ledger, 1);
+                ledger.close().unwrap();
+            });
+            let (disk, known) = at_the_last_word(&next);
+            cut_now(&disk, known, &next.history, &room.path().join("state"), &mut random);
+        }
+    }
+}
+
+#[test]
+fn what_is_acknowledged_at_full_stays_where_others_fold_it_at_normal() {
+    let _alone = alone();
+    let (room, mut random) = (room(), Random::new());
+    let folder = room.path().join("left");
+    fs::create_dir(&folder).unwrap();
+    let left = record(calls::start_anew(), Disk::default(), Known::default(), &folder, || {
+        let work = Work::new(&folder, "first", History::default());
+        let ledger = work.open(Mode { journal: "WAL", synchronous: "FULL" });
+        (0..5).for_each(|_| work.append(&ledger, 3));
+        ledger.close().unwrap();
+        work.history.into_inner().unwrap()
+    });
+    let killed = at_the_last_word(&left);
+    let (next, ..) = go_on_after_the_kill(&left, killed, &room.path().join("next"), |work| {
+        let ledger = work.open(Mode { journal: "WAL", synchronous: "NORMAL" });
+        // Some times round the log: it has them no more.
+        (0..30).for_each(|_| work.append(&ledger, 10));
+        ledger.close().unwrap();
+    });
+    let (disk, known) = at_the_last_word(&next);
+    cut_now(&disk, known, &next.history, &room.path().join("state"), &mut random);
+}
+
+#[test]
+fn a_rollback_journal_can_be_cut_at_any_moment() {
+    let _alone = alone();
+    let (room, mut random) = (room(), Random::new());
+    let state = room.path().join("state");
+    for journal in ["DELETE", "TRUNCATE", "PERSIST"] {
+        let folder = room.path().join(journal);
+        fs::create_dir(&folder).unwrap();
+        let mode = Mode { journal, synchronous: "NORMAL" };
+        let recording = record(calls::start_anew(), Disk::default(), Known::default(), &folder, || {
+            let work = Work::new(&folder, "first", History::default());
+            let ledger = work.open(mode);
+            for _ in 0..2 {
+                work.append(&ledger, 30);
+                ledger.flush().unwrap();
+            }
             ledger.close().unwrap();
+            work.history.into_inner().unwrap()
         });
-        let (disk, known) = at_the_last_word(&next);
-        cut_now(&disk, known, &next.history, &room.path().join("state"), &mut random);
+        let told = |event: &Event| matches!(event, Event::Told(Told::Appended(_)));
+        let first = recording.events.iter().position(told).unwrap();
+        let (mut disk, mut known) = recording.until(first);
+        for event in &recording.events[first..] {
+            disk.apply(event);
+            known.hear(event);
+            if matches!(event, Event::Bytes { mapped: true, .. }) {
+                continue;
+            }
+            for _ in 0..TIMES {
+                write(&state, &disk.cut(Cut::Mixed, &mut random));
+                calls::start_anew();
+                go_on(judge(&state, mode, &recording.history, known, |_, _| ()), &state, mode);
+            }
+        }
     }
 }
 
@@ -159,7 +226,7 @@ fn what_is_acknowledged_at_full_does_not_hang_on_what_others_left_at_normal() {
 fn an_opening_can_be_cut_at_any_moment() {
     let _alone = alone();
     let (room, mut random) = (room(), Random::new());
-    let left = left_by_a_kill(&room.path().join("left"));
+    let left = left_by_a_kill(&room.path().join("left"), 10);
     let state = room.path().join("state");
     // With `commit = log` also where the log does not know yet what the file has.
     let moments = [Some(at_the_last_word(&left)), behind_a_fold(&left).map(|moment| left.until(moment))];
@@ -178,7 +245,7 @@ fn an_opening_after_a_power_cut_can_be_cut_at_any_moment() {
     const TIMES: usize = 6;
     let _alone = alone();
     let (room, mut random) = (room(), Random::new());
-    let left = left_by_a_kill(&room.path().join("left"));
+    let left = left_by_a_kill(&room.path().join("left"), 10);
     let state = room.path().join("state");
     let (lost, known) = at_the_last_word(&left);
     for nth in 0..TIMES {
