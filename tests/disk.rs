@@ -100,6 +100,19 @@ fn held(folder: &Path) -> Vec<String> {
     open.chain(mapped).filter(|name| name.contains(folder)).collect()
 }
 
+/// Nothing stays beside a ledger that was closed.
+fn nothing_else_is_in(place: &Path, way: &Way, job: &Job) {
+    for file in fs::read_dir(place).unwrap() {
+        let name = file.unwrap().file_name();
+        // A change that failed may leave what nobody needs.
+        let of_a_change = job.name == "change" && (name == "ledger.db-log" || name == "ledger.db-wake");
+        let of_its_mode =
+            ["TRUNCATE", "PERSIST"].contains(&way.journal_mode) && name == "ledger.db-journal";
+        let may_stay = name == "ledger.db" || of_a_change || of_its_mode;
+        assert!(may_stay, "{name:?} stays beside a ledger that was closed");
+    }
+}
+
 /// Does a job with the call of this number failing. Whether any did; what is not as it should be.
 fn attempt(
     disk: &Disk,
@@ -146,6 +159,10 @@ fn attempt(
         run.close();
         assert_eq!(held(&place), Vec::<String>::new(), "something of it stays open");
         assert_eq!(disk.closed_twice(), 0, "a descriptor was closed that was not open");
+        // On a disk that goes on failing nothing can be taken away.
+        if !lasts {
+            nothing_else_is_in(&place, way, job);
+        }
         assert!(run.open(), "it opens again: {:?}", run.errors);
         run.look("after the next opening");
         let findings = run.ledger.as_ref().unwrap().integrity_check(10, None).unwrap();
@@ -154,15 +171,7 @@ fn attempt(
         let other = rusqlite::Connection::open(&run.path).unwrap();
         assert_eq!(integrity(&other), "ok");
         drop(other);
-        for file in fs::read_dir(&place).unwrap() {
-            let name = file.unwrap().file_name();
-            // A change that failed may leave what nobody needs.
-            let of_a_change = job.name == "change" && (name == "ledger.db-log" || name == "ledger.db-wake");
-            let of_its_mode =
-                ["TRUNCATE", "PERSIST"].contains(&way.journal_mode) && name == "ledger.db-journal";
-            let may_stay = name == "ledger.db" || of_a_change || of_its_mode;
-            assert!(may_stay, "{name:?} stays beside a ledger that was closed");
-        }
+        nothing_else_is_in(&place, way, job);
     }));
     failed |= disk.disarm();
     if let Err(payload) = done {

@@ -356,12 +356,16 @@ fn a_record_that_no_append_can_have_made_is_damage() {
     let left = Left::new();
     let (first, len) = (left.word(136), (left.word(128) - left.word(136)) / PENDING as u64);
     assert_eq!(left.open_with(&with_record(&left, first, |_| ())), Ok(all()));
-    let changes: [fn(&mut [u8]); 5] = [
+    let changes: [fn(&mut [u8]); 8] = [
         |record| record[24..32].copy_from_slice(&7_f64.to_le_bytes()),
         |record| record[16..24].copy_from_slice(&f64::NAN.to_le_bytes()),
         |record| record[48] = b' ',
         |record| record[48] = 0,
         |record| record[49] = b'?',
+        // Lengths of strings that lead out of it.
+        |record| record[40..44].fill(0xff),
+        |record| record[41] = 1,
+        |record| record[44..46].fill(0xff),
     ];
     for (index, change) in changes.into_iter().enumerate() {
         for position in [first, first + 3 * len] {

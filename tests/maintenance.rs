@@ -418,7 +418,8 @@ fn closing_waits_neither_for_the_next_cleanup_nor_for_one_that_waits() {
     let _alone = BACKGROUND.lock();
     let rounds = std::env::var("LEDGER_RETENTION_ROUNDS").map_or(40, |rounds| rounds.parse().unwrap());
     let place = Place::new();
-    let keys = [("clock", "simulated"), ("retention_seconds", "50")];
+    // So much that the pause between two cleanups is as long as it can be.
+    let keys = [("clock", "simulated"), ("retention_seconds", "100000")];
     let ledger = place.open(&[("clock", "simulated")]);
     ledger.append_json(&entry(0.0, "old")).unwrap();
     ledger.append_json(&entry(1e6, "new")).unwrap();
@@ -465,9 +466,11 @@ fn a_checkpoint_that_is_asked_for_and_one_that_is_due_do_not_wait_for_one_anothe
     (1..8).for_each(append);
     reader.execute_batch("COMMIT").unwrap();
     assert!(size(&place, "ledger.db-wal") > 16_000 * 4096);
-    let begun = Instant::now();
+    let (begun, before) = (Instant::now(), size(&place, "ledger.db-wal"));
     std::thread::scope(|scope| {
         scope.spawn(|| append(8));
+        // It has its turn by then.
+        wait_until(|| size(&place, "ledger.db-wal") > before);
         ledger.checkpoint().unwrap();
     });
     assert!(begun.elapsed() < Duration::from_secs(25), "both waited for all of their time");

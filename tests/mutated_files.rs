@@ -464,7 +464,9 @@ fn damage_log(random: &mut Random, bytes: &mut [u8]) -> String {
     if len < 48 || !len.is_multiple_of(8) || at + len > bytes.len() {
         return "nothing".to_string();
     }
-    let field = 8 + random.below(len as u64 / 8 - 1) as usize * 8;
+    // What is before the strings as often as all of it.
+    let words = if random.below(2) == 0 { 5 } else { len as u64 / 8 - 1 };
+    let field = 8 + random.below(words) as usize * 8;
     let odd = [f64::NAN.to_bits(), f64::INFINITY.to_bits(), (-0.0_f64).to_bits(), number];
     let number = if field < 48 { odd[random.below(4) as usize] } else { number };
     bytes[at + field..at + field + 8].copy_from_slice(&number.to_le_bytes());

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use common::batches::{Batch, check_whole};
 use common::{Line, Place, Process, config, entry, ids, integrity, metric, parameter};
 use simledger::{EntryRef, Ledger, Level, NO_LIMIT, Status};
 
@@ -454,6 +455,49 @@ fn an_id_is_visible_only_when_all_smaller_ones_are() {
         while process.line.hear().is_some() {}
         assert!(process.end());
     }
+}
+
+const BATCHES: i64 = 60;
+const IN_A_BATCH: i64 = 400;
+
+#[test]
+#[ignore = "the process of the test below"]
+fn a_writer_of_batches() {
+    let Some(path) = parameter("LEDGER") else { return };
+    let ledger = Ledger::open_path(&path).unwrap();
+    let mut line = Line::to_the_test();
+    line.say("ready");
+    line.hear().unwrap();
+    for nth in 0..BATCHES {
+        let batch = Batch { writer: "w".to_string(), k: nth * IN_A_BATCH, count: IN_A_BATCH };
+        assert_eq!(batch.append(&ledger), nth * IN_A_BATCH + 1);
+    }
+    ledger.close().unwrap();
+}
+
+/// While one thread takes in what another process appended, the others read what was there before.
+#[test]
+fn batches_of_another_process_are_whole_for_each_of_many_threads() {
+    const READERS: usize = 4;
+    let place = Place::new();
+    let ledger = place.open(&[]);
+    let mut writer = Process::start("a_writer_of_batches", &[("LEDGER", &place.file("ledger.db"))]);
+    assert_eq!(writer.line.hear().as_deref(), Some("ready"));
+    writer.line.say("go");
+    thread::scope(|scope| {
+        for _ in 0..READERS {
+            scope.spawn(|| {
+                let mut position = 0;
+                while position < BATCHES * IN_A_BATCH {
+                    let fresh = ledger.poll_since(position, NO_LIMIT).unwrap();
+                    check_whole(&fresh, position + 1);
+                    position = fresh.position();
+                    thread::yield_now();
+                }
+            });
+        }
+    });
+    assert!(writer.end());
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::disk::{CUTS, Cut, Disk, Folder};
 use crate::judge::{Known, go_on, judge};
 use crate::recorder::{Event, Told, tell};
 use crate::work::{History, Mode, Work};
-use crate::{Recording, alone, calls, go_on_recorded, record, room, write};
+use crate::{Recording, alone, calls, record, room, write};
 
 /// How often each moment is cut in each way.
 const TIMES: usize = 2;
@@ -102,22 +102,24 @@ fn who_shares_a_sync_with_others_appended_before_it_began() {
     }
 }
 
+/// Some times round the log, and a few that only it has.
+const MANY: (i64, i64) = (30, 10);
+
 /// A ledger that was written at NORMAL by a process that was killed: nobody brought anything to the medium. The log
-/// has so many entries that the ledger file has not.
-fn left_by_a_kill(folder: &Path, unfolded: i64) -> Recording {
+/// has so many entries that the ledger file has not, behind some tens that it has.
+fn left_by_a_kill(folder: &Path, (tens, unfolded): (i64, i64)) -> Recording {
     fs::create_dir(folder).unwrap();
     record(calls::start_anew(), Disk::default(), Known::default(), folder, || {
         let work = Work::new(folder, "first", History::default());
         let ledger = work.open(Mode { journal: "WAL", synchronous: "NORMAL" });
-        // Some times round the log.
-        for _ in 0..30 {
+        for _ in 0..tens {
             work.append(&ledger, 10);
         }
         ledger.flush().unwrap();
         for _ in 0..unfolded / 2 {
             work.append(&ledger, 2);
         }
-        tell(Told::Appended(300 + unfolded));
+        tell(Told::Appended(10 * tens + unfolded));
         ledger.close().unwrap();
         work.history.into_inner().unwrap()
     })
@@ -146,7 +148,7 @@ fn what_is_acknowledged_at_full_does_not_hang_on_what_others_left_at_normal() {
     let (room, mut random) = (room(), Random::new());
     // With nothing to fold when it is opened, nothing is synced for that.
     for unfolded in [10, 0] {
-        let left = left_by_a_kill(&room.path().join(format!("left {unfolded}")), unfolded);
+        let left = left_by_a_kill(&room.path().join(format!("left {unfolded}")), (MANY.0, unfolded));
         for journal in ["WAL", "DELETE"] {
             let (killed, folder) =
                 (at_the_last_word(&left), room.path().join(format!("{journal} {unfolded}")));
@@ -226,7 +228,7 @@ fn a_rollback_journal_can_be_cut_at_any_moment() {
 fn an_opening_can_be_cut_at_any_moment() {
     let _alone = alone();
     let (room, mut random) = (room(), Random::new());
-    let left = left_by_a_kill(&room.path().join("left"), 10);
+    let left = left_by_a_kill(&room.path().join("left"), MANY);
     let state = room.path().join("state");
     // With `commit = log` also where the log does not know yet what the file has.
     let moments = [Some(at_the_last_word(&left)), behind_a_fold(&left).map(|moment| left.until(moment))];
@@ -245,10 +247,13 @@ fn an_opening_after_a_power_cut_can_be_cut_at_any_moment() {
     const TIMES: usize = 6;
     let _alone = alone();
     let (room, mut random) = (room(), Random::new());
-    let left = left_by_a_kill(&room.path().join("left"), 10);
+    // The log has been gone round, or has all that the file may have lost.
+    let left =
+        [MANY, (3, 10)].map(|amount| left_by_a_kill(&room.path().join(format!("left {amount:?}")), amount));
     let state = room.path().join("state");
-    let (lost, known) = at_the_last_word(&left);
     for nth in 0..TIMES {
+        let left = &left[nth % left.len()];
+        let (lost, known) = at_the_last_word(left);
         let folder = room.path().join(format!("next {nth}"));
         let files = lost.cut(Cut::Mixed, &mut random);
         write(&folder, &files);
@@ -275,10 +280,10 @@ fn what_a_killed_process_had_begun_to_append_does_not_come_back_behind_others() 
         ledger.close().unwrap();
         work.history.into_inner().unwrap()
     });
-    let told = |event: &Event| matches!(event, Event::Told(Told::Appended(_)));
     let opened =
         left.events.iter().rposition(|event| matches!(event, Event::Told(Told::Durable(_)))).unwrap();
-    let appended = left.events.iter().position(told).unwrap();
+    let appended =
+        left.events.iter().position(|event| matches!(event, Event::Told(Told::Appended(_)))).unwrap();
     // Killed at each moment of the append; and then, on the same start of the machine, others append, whose records
     // are where those are that were begun, and as long.
     for killed in opened + 1..=appended {
@@ -287,12 +292,48 @@ fn what_a_killed_process_had_begun_to_append_does_not_come_back_behind_others() 
         write(&folder, &disk.cut(Cut::Everything, &mut random));
         calls::go_back_to(left.boot);
         let next = record(left.boot, disk, known, &folder, || {
-            go_on_recorded(&folder, mode, &left.history, known.of_a_kill(), &mut random)
+            let mut found = History::default();
+            let ledger = judge(&folder, mode, &left.history, known.of_a_kill(), |_, all| found = all.clone());
+            let work = Work::new(&folder, "other", found);
+            work.append(&ledger, 12);
+            ledger.close().unwrap();
+            work.history.into_inner().unwrap()
         });
-        for (nth, _) in next.events.iter().enumerate().filter(|(_, event)| told(event)).take(2) {
-            let (disk, known) = next.until(nth + 1);
-            cut_now(&disk, known, &next.history, &room.path().join("state"), &mut random);
-        }
+        let (disk, known) = at_the_last_word(&next);
+        cut_now(&disk, known, &next.history, &room.path().join("state"), &mut random);
+    }
+}
+
+#[test]
+fn what_a_power_cut_left_behind_a_gap_is_not_found_behind_others() {
+    const TIMES: usize = 30;
+    let _alone = alone();
+    let (room, mut random) = (room(), Random::new());
+    let mode = Mode { journal: "WAL", synchronous: "NORMAL" };
+    let folder = room.path().join("left");
+    fs::create_dir(&folder).unwrap();
+    let left = record(calls::start_anew(), Disk::default(), Known::default(), &folder, || {
+        let work = Work::new(&folder, "first", History::default());
+        let ledger = work.open(mode);
+        (0..30).for_each(|_| work.append(&ledger, 1));
+        ledger.close().unwrap();
+        work.history.into_inner().unwrap()
+    });
+    let (disk, known) = at_the_last_word(&left);
+    for nth in 0..TIMES {
+        let folder = room.path().join(format!("next {nth}"));
+        let files = disk.cut(Cut::OneLost, &mut random);
+        write(&folder, &files);
+        let next = record(calls::start_anew(), Disk::of(&files), known, &folder, || {
+            let mut found = History::default();
+            let ledger = judge(&folder, mode, &left.history, known, |_, all| found = all.clone());
+            let work = Work::new(&folder, "other", found);
+            work.append(&ledger, 1);
+            ledger.close().unwrap();
+            work.history.into_inner().unwrap()
+        });
+        let (disk, known) = at_the_last_word(&next);
+        cut_now(&disk, known, &next.history, &room.path().join("state"), &mut random);
     }
 }
 

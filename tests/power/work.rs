@@ -68,7 +68,9 @@ pub struct Work<'a> {
 
 impl<'a> Work<'a> {
     pub fn new(folder: &'a Path, writer: &str, history: History) -> Work<'a> {
-        Work { folder, writer: writer.to_string(), history: Mutex::new(history), k: AtomicI64::new(0) }
+        // So that an entry is as long as any other that had its id.
+        let last = history.entries.last_key_value().map_or(0, |(id, _)| *id);
+        Work { folder, writer: writer.to_string(), history: Mutex::new(history), k: AtomicI64::new(last) }
     }
 
     /// Opens the ledger, and says what appends to it are worth from then on.
