@@ -416,7 +416,7 @@ const HANGS: Duration = Duration::from_secs(8);
 #[test]
 fn closing_waits_neither_for_the_next_cleanup_nor_for_one_that_waits() {
     let _alone = BACKGROUND.lock();
-    let rounds = std::env::var("LEDGER_RETENTION_ROUNDS").map_or(40, |rounds| rounds.parse().unwrap());
+    let rounds: u32 = std::env::var("LEDGER_RETENTION_ROUNDS").map_or(40, |rounds| rounds.parse().unwrap());
     let place = Place::new();
     // So much that the pause between two cleanups is as long as it can be.
     let keys = [("clock", "simulated"), ("retention_seconds", "100000")];
@@ -444,6 +444,24 @@ fn closing_waits_neither_for_the_next_cleanup_nor_for_one_that_waits() {
     }
     let ledger = place.open(&keys);
     wait_until(|| ledger.count().unwrap() == 1);
+    ledger.close().unwrap();
+    // Where the thread waits for its turn, behind an append that waits for the other program, it is the stop that
+    // wakes it there.
+    let ledger = &place.open(&[("clock", "simulated"), ("timeout", "0.02")]);
+    let other = place.sqlite();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    for round in 0..rounds {
+        std::thread::scope(|scope| {
+            // With a log it is the drain that waits.
+            scope.spawn(move || drop(ledger.append_json(&entry(1e6 + f64::from(round) + 1.0, "new"))));
+            random.pass_microseconds(2000);
+            ledger.set_option("retention_seconds", "100000").unwrap();
+            random.pass_microseconds(2000);
+            let begun = Instant::now();
+            ledger.set_option("retention_seconds", "0").unwrap();
+            assert!(begun.elapsed() < HANGS, "round {round} took {:?}", begun.elapsed());
+        });
+    }
 }
 
 /// Whoever finds the WAL too long after a commit keeps the thread that folds it from its work, and so does

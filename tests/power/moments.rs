@@ -255,7 +255,13 @@ fn an_opening_after_a_power_cut_can_be_cut_at_any_moment() {
         let left = &left[nth % left.len()];
         let (lost, known) = at_the_last_word(left);
         let folder = room.path().join(format!("next {nth}"));
-        let files = lost.cut(Cut::Mixed, &mut random);
+        let mut files = lost.cut(Cut::Mixed, &mut random);
+        if nth % 2 == 1 {
+            // The file has lost all that it could.
+            files.retain(|(name, _)| name.ends_with("-log"));
+            let others = lost.cut(Cut::Nothing, &mut random).into_iter();
+            files.extend(others.filter(|(name, _)| !name.ends_with("-log")));
+        }
         write(&folder, &files);
         let boot = calls::start_anew();
         let next = record(boot, Disk::of(&files), known, &folder, || {
@@ -268,6 +274,8 @@ fn an_opening_after_a_power_cut_can_be_cut_at_any_moment() {
 
 #[test]
 fn what_a_killed_process_had_begun_to_append_does_not_come_back_behind_others() {
+    /// For a record that was written in part a sector must be as it was before the last of some stores.
+    const MIXTURES: usize = 60;
     let _alone = alone();
     let (room, mut random) = (room(), Random::new());
     let mode = Mode { journal: "WAL", synchronous: "NORMAL" };
@@ -300,7 +308,12 @@ fn what_a_killed_process_had_begun_to_append_does_not_come_back_behind_others() 
             work.history.into_inner().unwrap()
         });
         let (disk, known) = at_the_last_word(&next);
-        cut_now(&disk, known, &next.history, &room.path().join("state"), &mut random);
+        for _ in 0..MIXTURES {
+            let state = room.path().join("state");
+            write(&state, &disk.cut(Cut::Mixed, &mut random));
+            calls::start_anew();
+            go_on(judge(&state, mode, &next.history, known, |_, _| ()), &state, mode);
+        }
     }
 }
 
@@ -315,11 +328,20 @@ fn what_a_power_cut_left_behind_a_gap_is_not_found_behind_others() {
     let left = record(calls::start_anew(), Disk::default(), Known::default(), &folder, || {
         let work = Work::new(&folder, "first", History::default());
         let ledger = work.open(mode);
-        (0..30).for_each(|_| work.append(&ledger, 1));
+        // So that the log alone has them.
+        let other = rusqlite::Connection::open(folder.join("ledger.db")).unwrap();
+        if ledger.option("commit").unwrap() == "log" {
+            other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        }
+        // The last of them are longer than a sector.
+        (0..90).for_each(|_| work.append(&ledger, 1));
+        tell(Told::Durable(false));
+        drop(other);
         ledger.close().unwrap();
         work.history.into_inner().unwrap()
     });
     let (disk, known) = at_the_last_word(&left);
+    let state = room.path().join("state");
     for nth in 0..TIMES {
         let folder = room.path().join(format!("next {nth}"));
         let files = disk.cut(Cut::OneLost, &mut random);
@@ -328,12 +350,19 @@ fn what_a_power_cut_left_behind_a_gap_is_not_found_behind_others() {
             let mut found = History::default();
             let ledger = judge(&folder, mode, &left.history, known, |_, all| found = all.clone());
             let work = Work::new(&folder, "other", found);
-            work.append(&ledger, 1);
+            // As many as were lost, some time.
+            (0..3).for_each(|_| work.append(&ledger, 1));
             ledger.close().unwrap();
             work.history.into_inner().unwrap()
         });
-        let (disk, known) = at_the_last_word(&next);
-        cut_now(&disk, known, &next.history, &room.path().join("state"), &mut random);
+        for (nth, event) in next.events.iter().enumerate() {
+            if matches!(event, Event::Told(Told::Appended(_))) {
+                let (disk, known) = next.until(nth + 1);
+                write(&state, &disk.cut(Cut::Everything, &mut random));
+                calls::start_anew();
+                go_on(judge(&state, mode, &next.history, known, |_, _| ()), &state, mode);
+            }
+        }
     }
 }
 
