@@ -106,8 +106,7 @@ fn nothing_else_is_in(place: &Path, way: &Way, job: &Job) {
         let name = file.unwrap().file_name();
         // A change that failed may leave what nobody needs.
         let of_a_change = job.name == "change" && (name == "ledger.db-log" || name == "ledger.db-wake");
-        let of_its_mode =
-            ["TRUNCATE", "PERSIST"].contains(&way.journal_mode) && name == "ledger.db-journal";
+        let of_its_mode = ["TRUNCATE", "PERSIST"].contains(&way.journal_mode) && name == "ledger.db-journal";
         let may_stay = name == "ledger.db" || of_a_change || of_its_mode;
         assert!(may_stay, "{name:?} stays beside a ledger that was closed");
     }
