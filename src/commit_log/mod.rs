@@ -362,7 +362,6 @@ impl Turn<'_> {
 
     /// Puts a record behind the others, for which there is room.
     pub fn put(&mut self, fields: &EntryFields<'_>, more: bool, scratch: &mut Scratch) -> Result<()> {
-        self.withdraw(fields.id);
         let position = self.begin(fields.len() as u64)?;
         self.finish(position, scratch.entry(position, fields, more)?);
         hooks::point("log.put");
@@ -371,22 +370,9 @@ impl Turn<'_> {
 
     /// Puts the note that the entries with these ids are in the ledger file.
     pub fn put_elsewhere(&mut self, first: i64, last: i64, scratch: &mut Scratch) -> Result<()> {
-        self.withdraw(first);
         let position = self.begin(RECORD_HEADER as u64)?;
         self.finish(position, scratch.elsewhere(position, first, last)?);
         Ok(())
-    }
-
-    /// Takes back what somebody announced who died before he published it: the first of his records is about
-    /// to be written over, and what is left of them must not be taken for published.
-    #[inline]
-    fn withdraw(&self, id: i64) {
-        let last_id = self.log.word(AT_LAST_ID);
-        if last_id.load(Ordering::Relaxed) >= id.cast_unsigned() {
-            last_id.store(id.cast_unsigned() - 1, Ordering::Relaxed);
-            // Before anything is written over.
-            fence(Ordering::Release);
-        }
     }
 
     /// Makes room for a record; where it begins.
