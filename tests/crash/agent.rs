@@ -164,6 +164,13 @@ impl Agent {
             let fresh = match ledger.wait_since(seen, NO_LIMIT, Duration::from_secs(1000)) {
                 // Until somebody undoes what a dead process left in a rollback journal.
                 Err(error) if (error.status(), error.field()) == (Status::ReadOnly, "read_only") => continue,
+                // The lock of a rollback journal is free for a moment only between two transactions of who writes all
+                // the time, and they last as long as the disk takes.
+                Err(error)
+                    if error.status() == Status::Busy && parameter("JOURNAL").as_deref() != Some("WAL") =>
+                {
+                    continue;
+                }
                 fresh => fresh.unwrap(),
             };
             self.check(&fresh, seen);
