@@ -31,7 +31,7 @@ use std::time::{Duration, Instant};
 
 use common::batches::Batch;
 use common::{Random, again, integrity, parameter};
-use faults::{Disk, FAULTS, Fault, LOOK, SYNC, WRITE};
+use faults::{Disk, FAULTS, Fault, LOOK, REMOVE, SYNC, WRITE};
 use jobs::{Before, JOBS, Job, Run, WAYS, Way};
 use simledger::{Ledger, Status};
 use sites::Sites;

@@ -246,7 +246,6 @@ MAP_CALL(mmap64, off64_t)
         NEXT(int, #name, types);                                                                   \
         return fails(#name, path, kind) ? -1 : original arguments;                                 \
     }
-PATH_CALL(unlink, REMOVE, (const char *path), TYPES(const char *), (path))
 PATH_CALL(access, LOOK, (const char *path, int mode), TYPES(const char *, int), (path, mode))
 PATH_CALL(stat, LOOK, (const char *path, struct stat *found), TYPES(const char *, struct stat *),
           (path, found))
@@ -260,6 +259,16 @@ PATH_CALL(statfs, LOOK, (const char *path, struct statfs *found),
           TYPES(const char *, struct statfs *), (path, found))
 PATH_CALL(statfs64, LOOK, (const char *path, struct statfs64 *found),
           TYPES(const char *, struct statfs64 *), (path, found))
+
+int unlink(const char *path) {
+    NEXT(int, "unlink", const char *);
+    if (fails("unlink", path, REMOVE))
+        return -1;
+    int done = original(path);
+    if (done == 0)
+        tell(path, REMOVE, 0, 0, false);
+    return done;
+}
 
 int statx(int folder, const char *path, int flags, unsigned mask, struct statx *found) {
     NEXT(int, "statx", int, const char *, int, unsigned, struct statx *);
@@ -351,7 +360,7 @@ long failing_closed_twice(void) { return atomic_load(&closed_twice); }
 /* The first call that failed, and the file without the folder. */
 const char *failing_first(void) { return first_call; }
 
-/* Tells of every write and sync from now on. */
+/* Tells of every write, sync and removal from now on. */
 void failing_watch(watcher *told) { atomic_store(&watching, told); }
 
 /* Tells of every call from now on, while it is armed. */

@@ -10,7 +10,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Mutex;
 
-use super::WRITE;
+use super::{REMOVE, WRITE};
 
 const PAGE: usize = 4096;
 
@@ -34,12 +34,17 @@ pub fn begin(folder: &Path) {
     *MEDIUM.lock().unwrap() = Some(files);
 }
 
-/// Told of each write and sync.
+/// Told of each write, sync and removal.
 pub unsafe extern "C" fn watch(path: *const c_char, kind: c_int, offset: c_long, len: c_long, failed: c_int) {
     // SAFETY: the preloaded library gives a C string.
     let path = unsafe { CStr::from_ptr(path) }.to_str().unwrap();
     let mut medium = MEDIUM.lock().unwrap();
     let Some(files) = medium.as_mut().filter(|_| !path.ends_with("-shm")) else { return };
+    if kind == REMOVE {
+        // One that is made in its place is another file, with nothing on the medium.
+        files.remove(path);
+        return;
+    }
     if kind == WRITE {
         // Whatever is written anew is written by the next sync, also where it is as it was.
         if let (Some(image), Ok(begin), Ok(len)) =

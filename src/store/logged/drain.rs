@@ -273,6 +273,7 @@ impl Logged {
                             if last > folding.stored_id() {
                                 return Err(out_of_order(last, folding.stored_id()));
                             }
+                            folding.confirm();
                             (position, end, end_id) = (next, next, last);
                         }
                         Found::Record(Record::Entry { fields, more }, next) => {
@@ -286,6 +287,8 @@ impl Logged {
                                 if fields.id % READY_STEP == 0 {
                                     log.make_ready();
                                 }
+                            } else {
+                                folding.confirm();
                             }
                             position = next;
                             if !more {

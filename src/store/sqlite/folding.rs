@@ -6,7 +6,7 @@ use rusqlite::{Connection, ToSql, params};
 
 use super::fault::translate;
 use super::schema;
-use super::writer::{INSERT, next_id};
+use super::writer::{INSERT, next_id, touch};
 use crate::chunk::{Fields, out_of_memory};
 use crate::error::{Error, Result, Status};
 use crate::hooks;
@@ -22,6 +22,8 @@ pub(crate) struct Folding<'c> {
     /// About to be stored, so many of them.
     rows: Vec<FoldedRow>,
     waiting: usize,
+    /// Whether what was there before is brought to the medium too.
+    confirms: bool,
 }
 
 /// An entry that is about to be stored, in memory that is used again.
@@ -57,12 +59,23 @@ impl<'c> Folding<'c> {
             created_at: (f64::NAN, String::new()),
             rows: Vec::new(),
             waiting: 0,
+            confirms: false,
         })
     }
 
     /// The last id that the file has.
     pub fn stored_id(&self) -> i64 {
         self.stored_id
+    }
+
+    /// Brings what the file has already to the medium too: whoever stored it may not have heard that it is there,
+    /// since the journal that takes it back could not be put away.
+    pub fn confirm(&mut self) {
+        self.confirms = true;
+    }
+
+    pub(super) fn confirms(&self) -> bool {
+        self.confirms
     }
 
     /// Stores the entry with the id that follows.
@@ -140,6 +153,9 @@ impl<'c> Folding<'c> {
     /// Says how far the file has them.
     pub(super) fn finish(mut self) -> Result<()> {
         self.store()?;
+        if self.confirms {
+            touch(self.connection).map_err(|error| translate(&error))?;
+        }
         let update = "UPDATE simledger_settings SET value = ?2 WHERE name = ?1";
         self.connection
             .prepare_cached(update)

@@ -20,8 +20,7 @@ pub(super) fn checkpoint(connection: &Connection) -> Result<()> {
     fold(connection, "TRUNCATE")
 }
 
-/// Brings what was committed to the medium: a checkpoint syncs the WAL before anything else, and without a WAL
-/// it is there.
+/// Brings what is in the WAL to the medium: a checkpoint syncs it before anything else.
 pub(super) fn sync(connection: &Connection) -> Result<()> {
     fold(connection, "PASSIVE")
 }

@@ -157,7 +157,7 @@ impl Writer {
                 let mut folding = Folding::begin(connection)?;
                 let before = folding.stored_id();
                 let done = work(&mut folding)?;
-                if folding.stored_id() != before {
+                if folding.stored_id() != before || folding.confirms() {
                     folding.finish()?;
                 }
                 Ok(done)
@@ -290,6 +290,14 @@ impl Writer {
     /// Brings everything that was committed to the medium, by whomever.
     pub fn sync(&self, metrics: &Metrics) -> Result<()> {
         self.alone(metrics, |connection| {
+            if !has_wal(connection) {
+                // A journal that somebody could not put away is put away with the next.
+                return durably(connection, |connection| {
+                    attempt(connection, &mut |connection| {
+                        touch(connection).map_err(|error| translate(&error))
+                    })
+                });
+            }
             // In its turn, as in `checkpoint`.
             let _held = self.checkpoints.hold();
             maintenance::sync(connection)
@@ -513,13 +521,14 @@ fn attempt<T>(connection: &Connection, work: &mut impl FnMut(&Connection) -> Res
 /// room in memory for its index, it stands there to its end, and whoever puts the WAL in order when all processes have
 /// died takes it for committed. So something is written over it that changes nothing.
 fn take_back(connection: &Connection) {
-    let write = || -> rusqlite::Result<()> {
-        // SQLite writes the page whatever is in it.
-        let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-        connection.execute_batch(&format!("PRAGMA user_version = {version}"))
-    };
     // Where somebody else has the lock, he writes over it. Where this fails no more can be done.
-    let _ = call::shielded(|| call::at_once(write));
+    let _ = call::shielded(|| call::at_once(|| touch(connection)));
+}
+
+/// Writes something that changes nothing: the page with the version of the user, which SQLite writes whatever is in it.
+pub(super) fn touch(connection: &Connection) -> rusqlite::Result<()> {
+    let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    connection.execute_batch(&format!("PRAGMA user_version = {version}"))
 }
 
 /// Ends a transaction that is not to be, also one that was interrupted when it had just begun.
