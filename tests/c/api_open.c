@@ -52,11 +52,15 @@ static void what_cannot_be_made_is_refused_by_name(void) {
     check_open_fails("..", SIMLEDGER_IO, "path", NULL);
     write_file("file", "x", 1);
     check_open_fails("file/run.db", SIMLEDGER_IO, "path", NULL);
-    /* Longer than any name may be. */
+    /* Longer than any name may be, and than any path. */
     char name[5000];
     memset(name, 'n', sizeof name - 1);
     name[sizeof name - 1] = '\0';
-    check_open_fails(name, SIMLEDGER_IO, "path", NULL);
+    check_open_fails(name + sizeof name - 300, SIMLEDGER_IO, "path", NULL);
+    simledger_ledger *none = GARBAGE_POINTER(simledger_ledger);
+    CHECK_FAILS(SIMLEDGER_INVALID_ARGUMENT, "path", "4095 bytes",
+                simledger_open_path(name, NUL_TERMINATED, &none, &error));
+    CHECK(none == NULL);
     if (geteuid() != 0) { /* root may do everything */
         CHECK(mkdir("locked", 0500) == 0);
         simledger_ledger *ledger = NULL;
