@@ -204,6 +204,16 @@ fn watch() {
     });
 }
 
+/// The disk of a process that is started with one, and the folder of its cases; `None` in others.
+fn begin() -> Option<(Disk, PathBuf)> {
+    let disk = Disk::find()?;
+    let folder = PathBuf::from(parameter("FOLDER").unwrap());
+    watch();
+    fs::create_dir(folder.join("now")).unwrap();
+    disk.below(&folder.join("now"));
+    Some((disk, folder))
+}
+
 /// What is found, each once.
 struct Found<'d> {
     disk: &'d Disk,
@@ -250,13 +260,9 @@ impl Found<'_> {
 #[test]
 #[ignore = "it is started with a disk that fails"]
 fn fails_at_every_call() {
-    let Some(disk) = Disk::find() else { return };
-    let folder = PathBuf::from(parameter("FOLDER").unwrap());
+    let Some((disk, folder)) = begin() else { return };
     let mut random = Random::new();
-    watch();
     panic::set_hook(Box::new(|_| ()));
-    fs::create_dir(folder.join("now")).unwrap();
-    disk.below(&folder.join("now"));
     let mut found = Found { disk: &disk, folder: &folder, seen: BTreeSet::new(), jobs: 0, faults: 0 };
     for way in &WAYS {
         let templates = templates(&folder, way);
@@ -366,13 +372,9 @@ fn cut_off(
 #[test]
 #[ignore = "it is started with a disk that fails"]
 fn syncs_fail_and_the_power_goes() {
-    let Some(disk) = Disk::find() else { return };
-    let folder = PathBuf::from(parameter("FOLDER").unwrap());
+    let Some((disk, folder)) = begin() else { return };
     let rounds = cases().map_or(2000, |cases| cases / 20);
     let mut random = Random::new();
-    watch();
-    let _ = fs::create_dir(folder.join("now"));
-    disk.below(&folder.join("now"));
     let ways = || WAYS.iter().filter(|way| way.synchronous_mode == "FULL");
     for way in ways() {
         let templates = templates(&folder, way);
@@ -408,12 +410,8 @@ fn with_a_failing_disk(test: &str) {
 #[test]
 #[ignore = "it is started with a disk that fails"]
 fn looks_fail_while_a_ledger_is_made() {
-    let Some(disk) = Disk::find() else { return };
-    let folder = PathBuf::from(parameter("FOLDER").unwrap());
-    watch();
+    let Some((disk, folder)) = begin() else { return };
     let templates = templates(&folder, &WAYS[0]);
-    fs::create_dir(folder.join("now")).unwrap();
-    disk.below(&folder.join("now"));
     let fault = Fault { kinds: LOOK, ..FAULTS[0] };
     for number in 1.. {
         let (failed, errors) =
@@ -429,11 +427,7 @@ fn looks_fail_while_a_ledger_is_made() {
 #[test]
 #[ignore = "it is started with a disk that fails"]
 fn a_journal_cannot_be_opened() {
-    let Some(disk) = Disk::find() else { return };
-    let folder = PathBuf::from(parameter("FOLDER").unwrap());
-    watch();
-    fs::create_dir(folder.join("now")).unwrap();
-    disk.below(&folder.join("now"));
+    let Some((disk, folder)) = begin() else { return };
     let fault = |name| FAULTS.iter().find(|fault| fault.name == name).unwrap();
     for way in WAYS.iter().filter(|way| ["TRUNCATE", "PERSIST"].contains(&way.journal_mode)) {
         let templates = templates(&folder, way);
@@ -456,11 +450,7 @@ fn a_journal_cannot_be_opened() {
 #[test]
 #[ignore = "it is started with a disk that fails"]
 fn syncs_of_appends_fail_and_all_processes_die() {
-    let Some(disk) = Disk::find() else { return };
-    let folder = PathBuf::from(parameter("FOLDER").unwrap());
-    watch();
-    fs::create_dir(folder.join("now")).unwrap();
-    disk.below(&folder.join("now"));
+    let Some((disk, folder)) = begin() else { return };
     for journal_mode in ["WAL", "DELETE", "TRUNCATE", "PERSIST"] {
         let mut numbers = 1..;
         let mut has_failed = true;
