@@ -286,7 +286,7 @@ impl CommitLog {
     /// The same of whoever has the turn, or is alone.
     fn sync_in_turn(&self) -> Result<()> {
         self.map.file().sync_data().map_err(|error| {
-            self.word(AT_UNSYNCED).fetch_max(self.published(), Ordering::AcqRel);
+            self.distrust_until(self.published());
             self.io(&error)
         })
     }
@@ -296,12 +296,16 @@ impl CommitLog {
     /// looks behind a record that is missing.
     fn distrust(&self) {
         // At once for whoever syncs while this waits for its turn.
-        self.word(AT_UNSYNCED).fetch_max(self.published(), Ordering::AcqRel);
+        self.distrust_until(self.published());
         let end = match self.turn() {
             // Whoever was putting in a batch meanwhile has published it.
             Ok(_turn) => self.published(),
             Err(_) => self.published() + self.capacity,
         };
+        self.distrust_until(end);
+    }
+
+    fn distrust_until(&self, end: u64) {
         self.word(AT_UNSYNCED).fetch_max(end, Ordering::AcqRel);
     }
 
