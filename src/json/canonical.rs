@@ -66,7 +66,7 @@ fn canonical(text: &str) -> Result<Vec<u8>, Fault> {
                 }
                 out.push(closing);
             }
-            Kind::String => write_string(&mut out, &scanner.string(Rules::GRAMMAR)?),
+            Kind::String => write_string(&mut out, &mut scanner)?,
             Kind::Number => out.extend_from_slice(scanner.number()?.as_bytes()),
             Kind::Boolean | Kind::Null => {
                 out.extend_from_slice(scanner.value(Rules::GRAMMAR)?.as_bytes());
@@ -95,8 +95,17 @@ fn canonical(text: &str) -> Result<Vec<u8>, Fault> {
 }
 
 /// Nothing grows here: a string is at its shortest as it is written, and there is room for the whole text.
-fn write_string(out: &mut Vec<u8>, text: &str) {
-    let _ = serde_json::to_writer(out, text);
+fn write_string(out: &mut Vec<u8>, scanner: &mut Scanner<'_>) -> Result<(), Fault> {
+    let text = scanner.value(Rules::GRAMMAR)?;
+    match Scanner::new(&text).string(Rules::GRAMMAR) {
+        Ok(string) => {
+            let _ = serde_json::to_writer(out, &string);
+        }
+        // Half of a surrogate pair is no character, and can be written only as it stands.
+        Err(fault) if fault.reason == Reason::LoneSurrogate => out.extend_from_slice(text.as_bytes()),
+        Err(fault) => return Err(fault),
+    }
+    Ok(())
 }
 
 fn no_memory(offset: usize) -> Fault {
@@ -106,7 +115,7 @@ fn no_memory(offset: usize) -> Fault {
 impl Container {
     fn begin_member(&mut self, scanner: &mut Scanner<'_>, out: &mut Vec<u8>) -> Result<(), Fault> {
         let start = out.len();
-        write_string(out, &scanner.string(Rules::GRAMMAR)?);
+        write_string(out, scanner)?;
         self.members.try_reserve(1).map_err(|_| no_memory(scanner.offset()))?;
         self.members.push(Member { key: start..out.len(), all: start..start });
         scanner.expect(b':', "':'")?;
@@ -157,6 +166,8 @@ mod tests {
             (r#""A""#, r#""\u0041""#),
             ("[]", "[ ]"),
             (r#"{"a":{"b":{}}}"#, r#"{"a":{"b":{ }}}"#),
+            // Which only other programs write.
+            (r#"{"\udc00":["\ud800\ud800"],"b":1}"#, r#"{"b":1, "\udc00":[ "\ud800\ud800"]}"#),
         ] {
             assert!(same_meaning(left, right).unwrap(), "{left} {right}");
         }
