@@ -289,6 +289,8 @@ thread_local! {
     static TURNS: Cell<u32> = const { Cell::new(0) };
     /// Who writes when this thread has just found the log.
     static WRITES: RefCell<Option<Ledger>> = const { RefCell::new(None) };
+    /// Who reads while this thread cleans up, and what it found at which place.
+    static READS: RefCell<Option<(Ledger, Vec<String>)>> = const { RefCell::new(None) };
 }
 
 /// One for all of these tests: a process has one.
@@ -299,6 +301,32 @@ fn observer(point: &str) {
         writes.flush().unwrap();
         WRITES.set(Some(writes));
     }
+    if let "writer.delete" | "cleanup.deleted" = point
+        && let Some((reads, mut found)) = READS.take()
+    {
+        let told = reads.sql("SELECT count(*) FROM ledger WHERE id = 1", None, 1).unwrap();
+        let has = [
+            told.contains("[1]"),
+            reads.get_by_id(1).unwrap().is_some(),
+            ids(&reads.read_by_node("a", NO_LIMIT).unwrap()).contains(&1),
+        ];
+        found.push(format!("{point}: {has:?}"));
+        READS.set(Some((reads, found)));
+    }
+}
+
+/// What was read before a cleanup had deleted it is not given to those who could have seen that it is gone.
+#[test]
+fn what_one_read_does_not_find_any_more_the_next_does_not_find_either() {
+    let place = Place::new();
+    let ledger = place.open(&[LOG]);
+    ledger.append_many_json(&[entry(1.0, "a"), entry(2.0, "b")].join("\n")).unwrap();
+    READS.set(Some((place.open(&[]), Vec::new())));
+    test_hooks::observe(observer);
+    assert_eq!(ledger.cleanup_before_id(2).unwrap(), 1);
+    let (_, found) = READS.take().unwrap();
+    let [before, after] = ["writer.delete: [true, true, true]", "cleanup.deleted: [false, false, false]"];
+    assert_eq!(found, [before, after]);
 }
 
 /// A batch that is appended again after a lost answer is compared as a whole, and not with a turn for each entry.
@@ -970,9 +998,12 @@ fn with_a_batch_that_is_not_published() {
                 newest.order(Order::IdDescending).limit(1).unwrap();
                 let newest = ids(&ledger.query(&newest).unwrap()).first().copied().unwrap_or(0);
                 let all = ids(&ledger.read_all().unwrap()).len() as i64;
+                let told = ledger.sql("SELECT count(*) FROM ledger", None, 1).unwrap();
+                let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+                let told = told["rows"][0][0].as_i64().unwrap();
                 // What any of them saw, a poll that comes later sees.
                 let polled = ledger.poll_since(0, NO_LIMIT).unwrap().position();
-                let seen = [first, next, if there { last + 1 } else { 0 }, count, newest, all];
+                let seen = [first, next, if there { last + 1 } else { 0 }, count, newest, all, told];
                 assert!(seen.iter().all(|seen| *seen <= polled), "{seen:?}, but a poll ends at {polled}");
                 if polled > last {
                     last = polled;

@@ -79,7 +79,7 @@ impl CommitLog {
         self.map.load(AT_REMOVED_ID).cast_signed()
     }
 
-    /// How often a cleanup deleted something, or was about to.
+    /// A number that grows with each transaction of a cleanup: odd from before it deletes until after it has.
     #[inline]
     pub fn removals(&self) -> u64 {
         self.map.load(AT_REMOVALS)
@@ -268,11 +268,20 @@ impl CommitLog {
         self.map.half(AT_DRAINER)
     }
 
-    /// Says that entries up to this id are about to be deleted: what memory holds of them is no answer
-    /// any more.
-    pub fn remove(&self, through: i64) {
+    /// Says that a transaction of a cleanup is about to delete entries up to this id: what it is known by when it has
+    /// ended. While nobody else deletes: the transactions before have ended, or who made them died.
+    pub fn begin_removal(&self, through: i64) -> u64 {
+        let removals = self.word(AT_REMOVALS);
+        let begun = (removals.load(Ordering::Acquire) + 1) | 1;
+        removals.fetch_max(begun, Ordering::AcqRel);
         self.word(AT_REMOVED_ID).fetch_max(through.cast_unsigned(), Ordering::AcqRel);
-        self.word(AT_REMOVALS).fetch_add(1, Ordering::AcqRel);
+        begun
+    }
+
+    /// Says that it has deleted them, or not. Nothing where another one has begun since, which came after it.
+    pub fn end_removal(&self, begun: u64) {
+        let _ =
+            self.word(AT_REMOVALS).compare_exchange(begun, begun + 1, Ordering::AcqRel, Ordering::Relaxed);
     }
 
     /// Brings what was appended to the medium. All of it, also of other processes.

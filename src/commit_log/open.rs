@@ -204,6 +204,7 @@ impl CommitLog {
         set(AT_LAST_ID, last_id.cast_unsigned());
         set(AT_STORED_ID, stored.stored_id.cast_unsigned());
         set(AT_REMOVED_ID, stored.removed_id.cast_unsigned());
+        set(AT_REMOVALS, self.removals().next_multiple_of(2));
         set(AT_STRAIGHT, 0);
         // Whoever had it or waited for it is no more.
         self.map.half(AT_LOCK).store(0, Ordering::Relaxed);

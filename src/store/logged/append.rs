@@ -262,6 +262,25 @@ impl Logged {
         if log.was_left_straight() { self.mend(log, &mut turn, &mut feeding) } else { Ok(()) }
     }
 
+    /// Whether polls show all that the file has, or will not for a long time: it has no batch that somebody is
+    /// writing there straight.
+    pub fn is_all_published(&self, log: &CommitLog) -> bool {
+        !log.was_left_straight()
+            || self.ended.load(Ordering::Acquire)
+            || !(self.sqlite.is_writable() || self.is_written(log))
+    }
+
+    /// Waits for whoever writes a batch straight into the file.
+    pub fn wait_for_straight(&self, log: &CommitLog, tries: u32) -> Result<()> {
+        if self.sqlite.is_writable() {
+            return self.mend_if_left(log);
+        }
+        if call::pause(tries) {
+            return Ok(());
+        }
+        Err(call::waited_for("a large batch was being written into the ledger file", "try again"))
+    }
+
     /// An answer of the file; none if the ledger has no commit log any more, and the file says so.
     fn asked_in_time(&self, log: &CommitLog, answer: Result<()>) -> Result<()> {
         if let Err(error) = answer {

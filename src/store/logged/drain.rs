@@ -226,7 +226,7 @@ impl Logged {
                 break;
             }
             let is_stalled = now == drained && since.elapsed() >= STALL;
-            if is_stalled && !log.has_others() && !self.gate.is_written_here() {
+            if is_stalled && !self.is_written(log) {
                 let message = "the commit log has entries that the ledger file has not, and no process that can write has \
                                the ledger open: open it once for writing";
                 return Err(Error::new(Status::ReadOnly, message).with_field("read_only"));
@@ -242,6 +242,11 @@ impl Logged {
             }
         }
         Ok(())
+    }
+
+    /// Whether anybody has the log open for writing.
+    pub fn is_written(&self, log: &CommitLog) -> bool {
+        log.has_others() || self.gate.is_written_here()
     }
 
     /// Stores a transaction's worth of what is published.

@@ -40,8 +40,15 @@ impl Logged {
         if removed > self.removed.load(Ordering::Acquire) {
             self.drop_removed(log, removed);
         }
-        let removed = removals.cast_signed();
+        let removed = if removals.is_multiple_of(2) { removals } else { self.meanwhile() }.cast_signed();
         Ok(Version { any: (published.cast_signed(), removed), removed })
+    }
+
+    /// In the place of a number of cleanups, one that there never was nor will be: while a cleanup deletes, some who
+    /// read find an entry, and others do not find it any more, in an order that nobody knows.
+    #[cold]
+    fn meanwhile(&self) -> u64 {
+        (1 << 62) + self.read_meanwhile.fetch_add(1, Ordering::Relaxed)
     }
 
     #[cold]
@@ -58,10 +65,9 @@ impl Logged {
     #[cold]
     fn drop_removed(&self, log: &CommitLog, removed: i64) {
         let mut feeding = self.feeding();
-        // What is not stored yet was not deleted: it will be looked at again.
-        let stored = log.stored_id();
-        feeding.feeder.trim(stored, removed);
-        self.removed.fetch_max(removed.min(stored), Ordering::Release);
+        let last = feeding.feeder.added();
+        feeding.feeder.trim(stored_id(log, last), removed);
+        self.removed.fetch_max(removed.min(last), Ordering::Release);
     }
 
     pub fn feeding(&self) -> MutexGuard<'_, Feeding> {
@@ -85,6 +91,7 @@ impl Logged {
         if !feeding.is_whole {
             self.restart(log, feeding)?;
         }
+        let removed = log.removed_id();
         let mut left = most;
         while left > 0 && feeding.position != log.published() {
             left -= 1;
@@ -93,6 +100,11 @@ impl Logged {
             match log.read(feeding.position, &mut feeding.scratch) {
                 Ok(Found::Record(Record::Entry { fields, more }, next)) => {
                     // After a failure it may be there already.
+                    if fields.id > feeding.feeder.added() && fields.id <= removed {
+                        // It is in the file, or deleted there, whether or not the log says so yet.
+                        feeding.feeder.restart(fields.id);
+                        feeding.seen.restart(fields.id);
+                    }
                     if fields.id > feeding.feeder.added() {
                         if fields.id != feeding.feeder.added() + 1 {
                             // What is between is in the file, and its note was never made.
@@ -132,9 +144,9 @@ impl Logged {
     pub fn settle(&self, log: &CommitLog, feeding: &mut Feeding) {
         self.decoded.store(feeding.position, Ordering::Release);
         if feeding.feeder.has_grown() {
-            let stored = log.stored_id();
-            feeding.feeder.trim(stored, log.removed_id());
             let last = feeding.feeder.added();
+            let stored = stored_id(log, last);
+            feeding.feeder.trim(stored, log.removed_id());
             if !feeding.seen.forget(stored, last) {
                 // At the next turn, from what is not stored yet.
                 feeding.is_whole = false;
@@ -171,6 +183,12 @@ impl Logged {
             }
         }
     }
+}
+
+/// The last id, of those up to `last`, that the ledger file has or had: what a cleanup deletes was stored before, whether
+/// or not the log says so yet.
+fn stored_id(log: &CommitLog, last: i64) -> i64 {
+    log.stored_id().max(log.removed_id().min(last))
 }
 
 impl Feeding {

@@ -13,6 +13,7 @@ mod seen;
 mod sync;
 mod wake;
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64};
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -69,6 +70,8 @@ struct Logged {
     decoded: AtomicU64,
     /// The removed id that the tail goes by.
     removed: AtomicI64,
+    /// How often somebody read while a cleanup was deleting.
+    read_meanwhile: AtomicU64,
     /// Set in one's turn: the ledger has no commit log any more.
     ended: AtomicBool,
     /// Whether (timestamp, node_id) is unique. Changed in one's turn.
@@ -174,22 +177,32 @@ impl Store for LedgerStore {
     fn cleanup(&self, cutoff: Cutoff) -> Result<i64> {
         self.finish_change()?;
         let log = self.logged.as_ref().map(|logged| logged.log()).transpose()?;
-        let removing = |through| {
-            if let Some(log) = log {
-                log.remove(through);
-            }
-        };
+        let begun = Cell::new(None);
+        let removing = |through| begun.set(log.map(|log| log.begin_removal(through)));
         let deleted = self.flushed()?.cleanup(cutoff, log.is_some(), &removing);
-        // For those who read between what was told and what was done.
-        removing(0);
+        hooks::point("cleanup.deleted");
+        if let (Some(log), Some(begun)) = (log, begun.get()) {
+            log.end_removal(begun);
+        }
         deleted
     }
 
     fn sql(&self, sql: &Sql<'_>) -> Result<String> {
         let sqlite = self.flushed()?;
-        // Not before: what is stored first is not the statement's work.
-        call::limit_work(sql.time);
-        sqlite.sql(sql)
+        let log = self.logged.as_ref().and_then(|logged| Some((logged, logged.log.get()?)));
+        let may_be_shown = || log.is_none_or(|(logged, log)| logged.is_all_published(log));
+        let mut tries = 0;
+        loop {
+            // Not before: what is stored first is not the statement's work.
+            call::limit_work(sql.time);
+            if let Some(found) = sqlite.sql(sql, may_be_shown)? {
+                return Ok(found);
+            }
+            if let Some((logged, log)) = log {
+                logged.wait_for_straight(log, tries)?;
+            }
+            tries += 1;
+        }
     }
 
     fn flush(&self) -> Result<()> {

@@ -155,6 +155,7 @@ impl LedgerStore {
             feeding: Mutex::new(feeding),
             decoded: AtomicU64::new(u64::MAX),
             removed: AtomicI64::new(0),
+            read_meanwhile: AtomicU64::new(0),
             ended: AtomicBool::new(false),
             unique: AtomicBool::new(settings.is("unique", "timestamp_node_id")),
             syncs: is_durable.then(Syncs::default),

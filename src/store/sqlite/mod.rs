@@ -29,7 +29,7 @@ use self::fault::translate;
 pub(crate) use self::folding::Folding;
 pub(crate) use self::place::{FileId, Place, io};
 pub(crate) use self::pool::Usage;
-use self::readers::Readers;
+use self::readers::{Readers, Snapshot, one};
 use self::writer::Writer;
 pub(crate) use self::writer::{conflict, duplicate, full};
 use super::{Appended, Batch, Cutoff, Ends, ProgressFunction, Sizes, Sql, Stored, Vacuum, Version};
@@ -404,9 +404,14 @@ impl SqliteStore {
         self.reading(|connection| self.readers.ends(connection))
     }
 
-    /// Carries out a statement that reads.
-    pub fn sql(&self, sql: &Sql<'_>) -> Result<String> {
-        self.reading(|connection| sql::run(connection, sql))
+    /// Carries out a statement that reads, in one snapshot of the file; `None` if that may not be shown.
+    pub fn sql(&self, sql: &Sql<'_>, may_be_shown: impl Fn() -> bool) -> Result<Option<String>> {
+        self.reading(|connection| {
+            let _snapshot = Snapshot::begin(connection)?;
+            // It is taken when something is read first.
+            one(connection, "SELECT 1 FROM sqlite_schema LIMIT 1")?;
+            may_be_shown().then(|| sql::run(connection, sql)).transpose()
+        })
     }
 
     /// Folds the WAL into the file.
