@@ -272,16 +272,16 @@ impl CommitLog {
     /// ended. While nobody else deletes: the transactions before have ended, or who made them died.
     pub fn begin_removal(&self, through: i64) -> u64 {
         let removals = self.word(AT_REMOVALS);
-        let begun = (removals.load(Ordering::Acquire) + 1) | 1;
-        removals.fetch_max(begun, Ordering::AcqRel);
+        let begun = removals.load(Ordering::Acquire).wrapping_add(1) | 1;
+        removals.store(begun, Ordering::Release);
         self.word(AT_REMOVED_ID).fetch_max(through.cast_unsigned(), Ordering::AcqRel);
         begun
     }
 
     /// Says that it has deleted them, or not. Nothing where another one has begun since, which came after it.
     pub fn end_removal(&self, begun: u64) {
-        let _ =
-            self.word(AT_REMOVALS).compare_exchange(begun, begun + 1, Ordering::AcqRel, Ordering::Relaxed);
+        let ended = begun.wrapping_add(1);
+        let _ = self.word(AT_REMOVALS).compare_exchange(begun, ended, Ordering::AcqRel, Ordering::Relaxed);
     }
 
     /// Brings what was appended to the medium. All of it, also of other processes.

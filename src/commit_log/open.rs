@@ -204,7 +204,7 @@ impl CommitLog {
         set(AT_LAST_ID, last_id.cast_unsigned());
         set(AT_STORED_ID, stored.stored_id.cast_unsigned());
         set(AT_REMOVED_ID, stored.removed_id.cast_unsigned());
-        set(AT_REMOVALS, self.removals().next_multiple_of(2));
+        set(AT_REMOVALS, (self.removals() | 1).wrapping_add(1));
         set(AT_STRAIGHT, 0);
         // Whoever had it or waited for it is no more.
         self.map.half(AT_LOCK).store(0, Ordering::Relaxed);
@@ -317,12 +317,13 @@ fn make(file: &File, path: &Path, identity: &Identity, ring_bytes: u64) -> Resul
     fixed[BOOT..].copy_from_slice(&sys::boot_id());
     map.write(AT_FIXED, &fixed);
     write_checksum(&map, &fixed);
-    // Not where an earlier log of the ledger was: positions label what caches keep.
+    // Not where an earlier log of the ledger was: positions and numbers of cleanups label what caches keep.
     let seconds = u64::try_from(sys::clock::coarse_seconds()).unwrap_or(0);
     let begin = ((seconds % (1 << 34)) << 20) / ring * ring;
     for at in [AT_PUBLISHED, AT_DRAINED, AT_RECLAIMED] {
         map.write(at, &[begin]);
     }
+    map.write(AT_REMOVALS, &[begin]);
     for (at, id) in [
         (AT_LAST_ID, identity.stored_id),
         (AT_STORED_ID, identity.stored_id),

@@ -5,8 +5,9 @@ use std::sync::LazyLock;
 use rusqlite::{Connection, ToSql, params};
 
 use super::fault::translate;
+use super::insert::{INSERT, next_id};
 use super::schema;
-use super::writer::{INSERT, next_id, touch};
+use super::transaction::touch;
 use crate::chunk::{Fields, out_of_memory};
 use crate::error::{Error, Result, Status};
 use crate::hooks;

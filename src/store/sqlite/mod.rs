@@ -2,9 +2,11 @@
 
 mod checkpoints;
 mod connection;
+mod deletion;
 mod fault;
 mod folding;
 mod group;
+mod insert;
 mod maintenance;
 mod pace;
 mod place;
@@ -15,6 +17,7 @@ mod rows;
 mod schema;
 mod select;
 mod sql;
+mod transaction;
 mod writer;
 
 use std::path::PathBuf;
@@ -27,11 +30,11 @@ use rusqlite::Connection;
 use self::connection::{Role, Source};
 use self::fault::translate;
 pub(crate) use self::folding::Folding;
+pub(crate) use self::insert::{conflict, duplicate, full};
 pub(crate) use self::place::{FileId, Place, io};
 pub(crate) use self::pool::Usage;
 use self::readers::{Readers, Snapshot, one};
 use self::writer::Writer;
-pub(crate) use self::writer::{conflict, duplicate, full};
 use super::{Appended, Batch, Cutoff, Ends, ProgressFunction, Sizes, Sql, Stored, Vacuum, Version};
 use crate::call;
 use crate::chunk::Entry;

@@ -11,7 +11,7 @@ use super::connection::Source;
 use super::fault::translate;
 use super::pool::{Pool, Pooled};
 use super::select::Select;
-use super::writer::roll_back;
+use super::transaction::roll_back;
 use super::{Answers, Nodes, Questions, rows, schema};
 use crate::call;
 use crate::chunk::{ChunkBuilder, Entry};
