@@ -7,12 +7,16 @@ use std::cell::OnceCell;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use simledger::internals::{LogRead, Read, Stored, boot_id, log_read};
+use simledger::internals::{LogRead, Read, Stored, boot_id, json_by_the_rules, log_read};
 use simledger::{Config, Ledger, Status};
 
 const HEADER: usize = 4096;
 const RING: usize = 64 << 10;
 const WRAP: u32 = u32::MAX;
+
+/// The years 0 to 9999.
+const FIRST_SECOND: i64 = -62_167_219_200;
+const LAST_SECOND: i64 = 253_402_300_799;
 
 /// What the ledger file has.
 const STORED: i64 = 3;
@@ -135,7 +139,7 @@ fn checksum(position: u64, bytes: &[u8]) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c(&position.to_le_bytes()), bytes)
 }
 
-/// The record at a position and where the next one is, as the layout says.
+/// The record at a position and where the next one is, as the layout says; none that nobody can have put there.
 fn record(file: &[u8], position: u64) -> Option<(Read, u64)> {
     let word = |at: usize| Some(u64::from_le_bytes(file.get(at..at + 8)?.try_into().unwrap()));
     let (mut at, mut place) = (position, Plan::place(position));
@@ -168,8 +172,16 @@ fn record(file: &[u8], position: u64) -> Option<(Read, u64)> {
         Some(std::str::from_utf8(bytes.get(48 + from..48 + from + len)?).ok()?.to_string())
     };
     let numbers = [number(16).cast_unsigned(), number(24).cast_unsigned()];
-    let entry = Read::Entry(id, text(0, node)?, text(node, features)?, numbers, lengths >> 48 == 1);
-    ((1..i64::MAX).contains(&id)).then_some((entry, next))
+    let (node, features) = (text(0, node)?, text(node, features)?);
+    let is_entry = (1..i64::MAX).contains(&id)
+        && f64::from_bits(numbers[0]).is_finite()
+        && (0.0..=1.0).contains(&f64::from_bits(numbers[1]))
+        && (FIRST_SECOND..=LAST_SECOND).contains(&number(32))
+        && !node.trim().is_empty()
+        && !node.contains('\0')
+        && features.trim_start().starts_with(['{', '['])
+        && json_by_the_rules(&features, usize::MAX, false).is_ok();
+    is_entry.then(|| (Read::Entry(id, node, features, numbers, lengths >> 48 == 1), next))
 }
 
 /// Those records from a position to another that stand there whole, and whether that is all.
@@ -219,7 +231,9 @@ fn alone(fixture: &Fixture, plan: &Plan, file: &[u8]) {
                 Read::Entry(id, .., more) if *id == last + 1 && !more => Some(*id),
                 _ => None,
             });
-            let is_short = published - plan.positions[0] <= RING as u64 && plan.last_id <= STORED;
+            // Nor does it say that the file had more.
+            let is_short =
+                published - plan.positions[0] <= RING as u64 && plan.last_id.max(plan.stored_id) <= STORED;
             let is_good = plan.header && plan.len == HEADER + RING && all && is_short;
             assert!(follow.is_none() || !is_good, "entries that are all there are lost: {error}");
         }

@@ -100,7 +100,7 @@ fn what_a_power_cut_leaves_is_what_is_promised() {
     if let Ok(state) = std::env::var("LEDGER_POWER_STATE") {
         return open_again(Path::new(&state));
     }
-    let (recordings, states) = (number("LEDGER_POWER_RECORDINGS", 4), number("LEDGER_POWER_STATES", 10));
+    let (recordings, states) = (number("LEDGER_POWER_RECORDINGS", 2), number("LEDGER_POWER_STATES", 8));
     let room = room();
     let mut figures = Figures::default();
     for nth in 0..recordings {
