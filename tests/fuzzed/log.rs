@@ -181,7 +181,7 @@ fn record(file: &[u8], position: u64) -> Option<(Read, u64)> {
         && !node.contains('\0')
         && features.trim_start().starts_with(['{', '['])
         && json_by_the_rules(&features, usize::MAX, false).is_ok();
-    is_entry.then(|| (Read::Entry(id, node, features, numbers, lengths >> 48 == 1), next))
+    is_entry.then_some((Read::Entry(id, node, features, numbers, lengths >> 48 == 1), next))
 }
 
 /// Those records from a position to another that stand there whole, and whether that is all.
