@@ -44,11 +44,21 @@ pub(crate) fn create(path: &Path, ledger: &Path) -> io::Result<File> {
         .mode(mode & !0o066)
         .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC)
         .open(path)?;
+    give(&file, &ledger).inspect_err(|_| {
+        // Nobody else knows of it.
+        let _ = fs::remove_file(path);
+    })?;
+    Ok(file)
+}
+
+/// Gives a new file the owner and the rights of the ledger.
+fn give(file: &File, ledger: &fs::Metadata) -> io::Result<()> {
+    let mode = ledger.permissions().mode() & 0o666;
     // The owner, where root makes it for somebody, and then what the umask took away: as SQLite does with
     // its own companions of a file. Where it fails, others cannot append, and are told so.
     let mine = file.metadata()?;
     if (mine.uid(), mine.gid()) != (ledger.uid(), ledger.gid()) {
-        let to = |uid| fchown(&file, uid, Some(ledger.gid()));
+        let to = |uid| fchown(file, uid, Some(ledger.gid()));
         let _ = to(Some(ledger.uid())).or_else(|_| to(None));
     }
     let mine = file.metadata()?;
@@ -57,15 +67,13 @@ pub(crate) fn create(path: &Path, ledger: &Path) -> io::Result<File> {
     if mine.permissions().mode() & 0o777 != mode {
         let _ = file.set_permissions(fs::Permissions::from_mode(mode));
     }
-    Ok(file)
+    Ok(())
 }
 
 /// Takes a file away that is open, if its path still leads to it.
 pub(crate) fn remove(path: &Path, file: &File) -> io::Result<()> {
     let same =
         |one: &fs::Metadata, other: &fs::Metadata| (one.dev(), one.ino()) == (other.dev(), other.ino());
-    match fs::symlink_metadata(path) {
-        Ok(found) if same(&found, &file.metadata()?) => fs::remove_file(path),
-        _ => Ok(()),
-    }
+    let found = fs::symlink_metadata(path)?;
+    if same(&found, &file.metadata()?) { fs::remove_file(path) } else { Ok(()) }
 }

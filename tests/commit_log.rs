@@ -357,6 +357,23 @@ fn a_batch_that_is_there_already_takes_no_more_than_some_turns() {
     assert_eq!((again.first_id, again.count), (501, 399));
 }
 
+/// Also where what the first of them was like is known, and gone.
+#[test]
+fn of_several_entries_that_are_there_the_first_is_told() {
+    let place = Place::new();
+    let ledger = place.open(&[LOG]);
+    for (timestamp, node) in [(1.0, "a"), (2.0, "a"), (3.0, "b")] {
+        ledger.append_json(&entry(timestamp, node)).unwrap();
+    }
+    ledger.cleanup_before_id(3).unwrap();
+    let batch = [entry(2.0, "a"), entry(2.0, "a"), entry(3.0, "b")].join("\n");
+    let error = ledger.append_many_json(&batch).unwrap_err();
+    assert_eq!((error.status(), error.index(), error.entry_id()), (Status::Duplicate, Some(1), None));
+    let batch = [entry(2.0, "a"), entry(3.0, "b"), entry(2.0, "a")].join("\n");
+    let error = ledger.append_many_json(&batch).unwrap_err();
+    assert_eq!((error.status(), error.index(), error.entry_id()), (Status::Duplicate, Some(1), Some(3)));
+}
+
 /// A counter in the ledger: each step is decided on what was last, and none is lost.
 #[test]
 fn of_all_who_expect_the_same_last_id_one_succeeds() {

@@ -113,6 +113,10 @@ impl Logged {
                     drop(feeding);
                     drop(turn);
                     for (index, id) in alike {
+                        // Where what one was like is gone, it may be like one of the batch, and told first.
+                        if facts.repeated.is_some_and(|repeated| repeated < index) {
+                            break;
+                        }
                         self.asked_in_time(log, self.compare(batch, index, id, next, &mut facts))?;
                     }
                 }

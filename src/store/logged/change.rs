@@ -65,11 +65,18 @@ impl LedgerStore {
         }
     }
 
-    /// Ends a change to `log` that failed half-way: the file may say `log`, and this store has none. Alone.
+    /// Ends a change of `commit` that failed half-way: the file may say how it was to be, and this store does as it was.
+    /// Alone.
     fn put_back(&self) -> Result<()> {
         let Some(gate) = &self.gate else { return Ok(()) };
         let said = self.sqlite.file_settings()?;
-        if said.iter().any(|(name, value)| *name == "commit" && value.as_deref() == Some("log")) {
+        let is_logged = said.iter().any(|(name, value)| *name == "commit" && value.as_deref() == Some("log"));
+        if let Some(logged) = &self.logged {
+            if !is_logged {
+                self.sqlite.change_setting("commit", "log")?;
+            }
+            logged.ended.store(false, Ordering::Release);
+        } else if is_logged {
             let identity = self.sqlite.log_identity()?;
             let locks = Arc::clone(&gate.locks);
             if let Some(log) = CommitLog::open_to_read(&gate.path, &identity, locks, false)? {
@@ -93,10 +100,14 @@ impl LedgerStore {
             return Ok(());
         }
         let Some(gate) = &self.gate else { return Ok(()) };
-        gate.alone(
-            "commit",
-            || if self.unfinished.load(Ordering::Acquire) { self.put_back() } else { Ok(()) },
-        )
+        gate.alone("commit", || {
+            if !self.unfinished.load(Ordering::Acquire) {
+                return Ok(());
+            }
+            // Nor must a power cut bring back what is put back now.
+            self.sqlite.sync()?;
+            self.put_back()
+        })
     }
 
     fn to_sqlite(&self, logged: &Arc<Logged>) -> Result<Box<dyn Store>> {
@@ -107,7 +118,9 @@ impl LedgerStore {
             // From here on appends and the drain wait for what becomes of it.
             logged.ended.store(true, Ordering::Release);
             if let Err(error) = self.sqlite.change_setting("commit", "sqlite") {
-                logged.ended.store(false, Ordering::Release);
+                // It may be so all the same. Where that cannot be known nobody appends until it is.
+                self.unfinished.store(true, Ordering::Release);
+                let _ = self.put_back();
                 return Err(error);
             }
             hooks::point("change.to_sqlite");

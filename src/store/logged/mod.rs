@@ -49,7 +49,8 @@ pub(crate) struct LedgerStore {
     wake: Wake,
     /// With `commit = log`.
     logged: Option<Arc<Logged>>,
-    /// The file says that there is a commit log, and there is none: a change failed half-way.
+    /// The file may say that there is a commit log where there is none, or the other way round: a change failed
+    /// half-way.
     unfinished: AtomicBool,
     /// `None` where nothing can be written, and once the store is left.
     drain: Mutex<Option<Drain>>,
@@ -139,10 +140,10 @@ impl LedgerStore {
 impl Store for LedgerStore {
     #[inline]
     fn append(&self, batch: &Batch<'_>) -> Result<Appended> {
+        self.finish_change()?;
         match &self.logged {
             Some(logged) => logged.append(batch),
             None => {
-                self.finish_change()?;
                 let appended = self.sqlite.append(batch)?;
                 hooks::point("append.notify");
                 self.wake.signals().events.notify();

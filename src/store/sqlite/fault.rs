@@ -31,6 +31,12 @@ pub(super) fn translate(error: &rusqlite::Error) -> Error {
             return waited.with_sqlite_code(code);
         }
         Status::Interrupted => return call::stopped().with_sqlite_code(code),
+        Status::ReadOnly => {
+            message.push_str(
+                ": it, or what lies beside it, could not be opened for writing at some time; close the ledger, and \
+                 open it again when it can be",
+            );
+        }
         _ => {}
     }
     if matches!(code & 0xff, ffi::SQLITE_ERROR | ffi::SQLITE_CONSTRAINT) {
