@@ -994,6 +994,23 @@ fn a_batch_that_the_file_is_asked_about_in_parts_comes_to_an_end() {
     assert_eq!(ledger.append_many_json(&batch).unwrap_err().status(), Status::Duplicate);
 }
 
+/// How many engines have the file is counted though one ends while another begins: the last of them takes the log away.
+#[test]
+fn a_reader_that_ends_while_a_writer_begins_is_not_counted_any_more() {
+    let place = Place::new();
+    place.open(&[LOG, SMALL]).close().unwrap();
+    for round in 0..100 {
+        let reader = place.open(&[("read_only", "true"), SMALL]);
+        let writer = thread::scope(|scope| {
+            scope.spawn(|| drop(reader));
+            scope.spawn(|| place.open(&[SMALL])).join().unwrap()
+        });
+        writer.append_json(&entry(f64::from(round), "n")).unwrap();
+        writer.close().unwrap();
+        assert!(!place.path("ledger.db-log").exists(), "round {round}: the log stays");
+    }
+}
+
 /// A batch too large for the log is in the file before it is published; where its writer comes to his end
 /// in between, for as long as it takes somebody to publish it.
 #[test]

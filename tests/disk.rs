@@ -31,8 +31,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::batches::Batch;
-use common::{Random, again, integrity, parameter};
-use faults::{Disk, FAULTS, Fault, LOOK, REMOVE, SYNC, WRITE};
+use common::{Random, again, config, integrity, parameter};
+use faults::{Disk, FAULTS, Fault, LOOK, REMOVE, SIZE, SYNC, WRITE};
 use jobs::{Before, JOBS, Job, Run, WAYS, Way};
 use simledger::{Ledger, Status};
 use sites::Sites;
@@ -460,6 +460,32 @@ fn looks_fail_while_the_way_of_committing_changes() {
     at_every_call(&disk, &folder, way, "change", &looks("ENOMEM"), true);
 }
 
+/// Without room for SQLite's -shm nothing may be stored there in memory: who did would be ended by a signal.
+#[test]
+#[ignore = "it is started with a disk that fails"]
+fn room_for_shared_memory_cannot_be_had() {
+    let Some((disk, folder)) = begin() else { return };
+    let no_room = Fault { kinds: SIZE, ..*fault("ENOSPC") };
+    let mut refused = 0;
+    for number in 1.. {
+        let place = folder.join("now").join(number.to_string());
+        fs::create_dir(&place).unwrap();
+        let path = place.join("ledger.db");
+        disk.arm(&no_room, number, false);
+        let opened = Ledger::open(&config(path.to_str().unwrap(), &[("journal_mode", "WAL")]));
+        let failed = disk.disarm();
+        let call = disk.first();
+        if !failed {
+            break;
+        }
+        if call.starts_with("fallocate") && call.ends_with("-shm") {
+            assert_eq!(opened.err().map(|error| error.status()), Some(Status::NoSpace), "{call}");
+            refused += 1;
+        }
+    }
+    assert!(refused > 0, "no room was asked for");
+}
+
 fn fault(name: &str) -> &'static Fault {
     FAULTS.iter().find(|fault| fault.name == name).unwrap()
 }
@@ -586,6 +612,11 @@ fn a_look_that_fails_leaves_no_companion_beside_a_ledger() {
 #[test]
 fn a_change_of_which_nobody_knows_whether_it_was_carried_out_is_put_back() {
     with_a_failing_disk("looks_fail_while_the_way_of_committing_changes");
+}
+
+#[test]
+fn shared_memory_without_room_is_a_status() {
+    with_a_failing_disk("room_for_shared_memory_cannot_be_had");
 }
 
 #[test]

@@ -195,6 +195,14 @@ fn limit_files_to(bytes: libc::rlim_t) {
 #[ignore = "a process whose files may not be large"]
 fn works_with_a_limit_to_its_files() {
     let Some(folder) = parameter("FOLDER").map(PathBuf::from) else { return };
+    // Less than the log takes.
+    limit_files_to(60_000);
+    let opened = open(&folder.join("small.db"));
+    if std::env::var("LEDGER_TEST_COMMIT").is_ok_and(|commit| commit == "log") {
+        let error = opened.err().expect("there is no room for the log");
+        assert_eq!(error.status(), Status::NoSpace, "{error}");
+        assert!(error.message().contains("RLIMIT_FSIZE"), "{error}");
+    }
     for bytes in [100_000, 200_000, 1_000_000] {
         limit_files_to(bytes);
         let path = folder.join(format!("{bytes}.db"));
