@@ -44,16 +44,15 @@ pub(crate) fn create(path: &Path, ledger: &Path) -> io::Result<File> {
         .mode(mode & !0o066)
         .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC)
         .open(path)?;
-    give(&file, &ledger).inspect_err(|_| {
+    give(&file, &ledger, mode).inspect_err(|_| {
         // Nobody else knows of it.
         let _ = fs::remove_file(path);
     })?;
     Ok(file)
 }
 
-/// Gives a new file the owner and the rights of the ledger.
-fn give(file: &File, ledger: &fs::Metadata) -> io::Result<()> {
-    let mode = ledger.permissions().mode() & 0o666;
+/// Gives a new file the ledger's owner, and this mode.
+fn give(file: &File, ledger: &fs::Metadata, mode: u32) -> io::Result<()> {
     // The owner, where root makes it for somebody, and then what the umask took away: as SQLite does with
     // its own companions of a file. Where it fails, others cannot append, and are told so.
     let mine = file.metadata()?;

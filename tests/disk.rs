@@ -249,11 +249,11 @@ impl Found<'_> {
 
     /// Tries the case with this title, if it is one of this way.
     fn again(&mut self, templates: &Templates, way: &Way, title: &str) {
-        let (what, number) = title.rsplit_once(", call ").expect("what a case is called");
+        let (_, number) = title.rsplit_once(", call ").expect("what a case is called");
         let number = number.parse().expect("the number of a call");
         for (job, fault) in JOBS.iter().flat_map(|job| FAULTS.iter().map(move |fault| (job, fault))) {
             for case in [(fault, number, false), (fault, number, true)] {
-                if title_of(way, job, case) == format!("{what}, call {number}") {
+                if title_of(way, job, case) == title {
                     for _ in 0..50 {
                         self.attempt(templates, way, job, case);
                     }
