@@ -208,6 +208,7 @@ fn node_id_of<'a>(scanner: &mut Scanner<'a>, limits: &Limits) -> Result<Cow<'a, 
     check_node_id(scanner.string(limits.rules()).map_err(|fault| invalid("node_id", fault))?)
 }
 
+#[inline]
 fn features_of<'a>(scanner: &mut Scanner<'a>, limits: &Limits) -> Result<Cow<'a, str>> {
     expect_kind(scanner, "features", &[Kind::Object, Kind::Array], "an object or an array")?;
     scanner.value(limits.rules()).map_err(|fault| invalid("features", fault.without_text()))

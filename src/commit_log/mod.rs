@@ -420,6 +420,7 @@ impl Turn<'_> {
 }
 
 impl Drop for Turn<'_> {
+    #[inline]
     fn drop(&mut self) {
         // A batch that failed half-way: who put it in hears of that alone.
         if self.end != self.log.published() {

@@ -128,6 +128,7 @@ impl Scratch {
     }
 
     /// Room for a record of so many bytes, to be filled.
+    #[inline]
     pub fn room(&mut self, len: usize) -> Result<&mut [u64]> {
         let words = len / 8;
         self.0

@@ -56,8 +56,8 @@ impl Said {
     #[inline]
     pub fn forget() {
         let _ = HEARD.try_with(|heard| {
-            // Seldom there is anything.
-            let is_silent = heard.borrow().last.is_none() && heard.borrow().last_read.is_none();
+            // Seldom there is anything; with no last one there is none that failed to read either.
+            let is_silent = heard.borrow().last.is_none();
             if !is_silent {
                 heard.replace(Heard { last: None, last_read: None });
             }
