@@ -183,6 +183,25 @@ fn positions_that_cannot_be_are_a_status() {
     }
 }
 
+/// Each opening that can write takes a number.
+#[test]
+fn a_log_with_no_number_left_for_who_opens_it_is_left_as_it_is() {
+    let left = Left::new();
+    for taken in [(1 << 30) - 1, 1 << 30, 1 << 31, u32::MAX - 1, u32::MAX] {
+        // Also where the machine went down since, so that there is much to be put in order.
+        for mut bytes in [left.bytes.clone(), as_of_another_start(&left.bytes)] {
+            bytes[68..72].copy_from_slice(&taken.to_le_bytes());
+            fs::write(&left.log, &bytes).unwrap();
+            let refused = left.place.try_open(&keys()).err().map(|error| error.status());
+            assert_eq!(refused, Some(Status::Corrupt), "{taken}");
+            assert!(fs::read(&left.log).unwrap() == bytes, "{taken}: what is refused was written to");
+        }
+    }
+    let mut bytes = left.bytes.clone();
+    bytes[68..72].copy_from_slice(&((1u32 << 30) - 2).to_le_bytes());
+    assert_eq!(left.open_with(&bytes), Ok(all()), "the last number");
+}
+
 #[test]
 fn what_is_no_log_of_this_ledger_is_left_as_it_is() {
     let left = Left::new();

@@ -165,13 +165,17 @@ impl CommitLog {
         Ok(log)
     }
 
+    /// Whether there is a number for one more of those who append. Only a new log begins again with the first.
+    pub(super) fn has_incarnation_left(&self) -> bool {
+        self.map.half(AT_INCARNATIONS).load(Ordering::Relaxed) < lock::INCARNATION_MAX
+    }
+
     /// Becomes one of those who append.
     fn join(&mut self) -> Result<()> {
-        let given = self.map.half(AT_INCARNATIONS).fetch_add(1, Ordering::Relaxed);
-        let incarnation = given.wrapping_add(1);
-        if incarnation == 0 || incarnation > lock::INCARNATION_MAX {
+        if !self.has_incarnation_left() {
             return Err(header_damaged(&self.path));
         }
+        let incarnation = self.map.half(AT_INCARNATIONS).fetch_add(1, Ordering::Relaxed).wrapping_add(1);
         let locked = self.locks.try_exclusive(lock::byte_of(incarnation)).map_err(|error| self.io(&error))?;
         if !locked {
             return Err(Error::new(Status::Corrupt, "the log gave out a number twice").with_field("path"));

@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use simledger::{Config, Entries, Ledger};
+use simledger::{Config, Entries, Ledger, NO_LIMIT};
 
 /// A folder of its own for a test's ledger, gone when dropped.
 pub struct Place(tempfile::TempDir);
@@ -232,4 +232,30 @@ impl Random {
             std::hint::spin_loop();
         }
     }
+}
+
+/// The smallest log there is: it is gone round all the time.
+pub const SMALL: (&str, &str) = ("log_bytes", "65536");
+pub const LOG: (&str, &str) = ("commit", "log");
+
+/// An entry with features of about so many bytes.
+pub fn large(timestamp: f64, node_id: &str, bytes: usize) -> String {
+    let text = "x".repeat(bytes);
+    format!(
+        r#"{{"timestamp":{timestamp},"node_id":"{node_id}","features":{{"text":"{text}"}},"confidence":0.5}}"#
+    )
+}
+
+pub fn lines(entries: impl Iterator<Item = String>) -> String {
+    entries.collect::<Vec<_>>().join("\n")
+}
+
+/// All that there is has the ids from `first` on, in memory and in the file, which is sound.
+pub fn check_whole(ledger: &Ledger, first: i64, last: i64) {
+    let all = ledger.read_all().unwrap();
+    assert_eq!(ids(&all), (first..=last).collect::<Vec<_>>());
+    assert_eq!((ledger.count().unwrap(), ledger.last_id().unwrap()), (last - first + 1, last));
+    assert_eq!(ledger.integrity_check(NO_LIMIT, None).unwrap(), [""; 0]);
+    let stored = ledger.sql("SELECT count(*), min(id), max(id) FROM ledger", None, 1).unwrap();
+    assert!(stored.contains(&format!("[{},{first},{last}]", last - first + 1)), "{stored}");
 }
