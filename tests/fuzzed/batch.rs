@@ -69,22 +69,29 @@ fn values(text: &str) -> Vec<&str> {
             (in_string, escaped) = (escaped || *byte != b'"', !escaped && *byte == b'\\');
             continue;
         }
+        let is_between = matches!(byte, b' ' | b'\n' | b'\r' | b'\t' | b',');
+        // One that is no container ends before what stands behind it.
+        if depth == level
+            && (is_between || *byte == b']')
+            && let Some(begin) = begin.take()
+        {
+            found.push(&text[begin..at]);
+        }
+        if depth == level && !is_between && *byte != b']' {
+            begin.get_or_insert(at);
+        }
         match byte {
             b'"' => in_string = true,
-            b'{' | b'[' => {
-                if depth == level {
-                    begin.get_or_insert(at);
-                }
-                depth += 1;
-            }
+            b'{' | b'[' => depth += 1,
             b'}' | b']' => {
                 depth = depth.saturating_sub(1);
+                if depth < level {
+                    break;
+                }
                 if depth == level
                     && let Some(begin) = begin.take()
                 {
                     found.push(&text[begin..=at]);
-                } else if depth < level {
-                    break;
                 }
             }
             _ => {}
