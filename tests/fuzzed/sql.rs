@@ -6,6 +6,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::ptr;
 
+use rusqlite::Connection;
 use serde_json::Value;
 use simledger::ffi::*;
 
@@ -19,6 +20,9 @@ struct Fixture {
     folder: tempfile::TempDir,
     ledgers: [*mut simledger_ledger; 2],
     files: Vec<(PathBuf, Vec<u8>)>,
+    /// What a statement would do is asked here, where it is not carried out and nothing is forbidden.
+    plain: Connection,
+    _plain_folder: tempfile::TempDir,
 }
 
 thread_local! {
@@ -35,12 +39,24 @@ pub fn run(data: &[u8]) {
     FIXTURE.with(|fixture| {
         let fixture = fixture.get_or_init(Fixture::new);
         let statement = &statement.replace("{folder}", fixture.folder.path().to_str().unwrap());
-        fixture.ledgers.iter().for_each(|ledger| carry_out(*ledger, statement, parameters));
+        let writes = !reads(&fixture.plain, statement);
+        for ledger in fixture.ledgers {
+            let is_done = carry_out(ledger, statement, parameters);
+            assert!(!(is_done && writes), "it would write");
+        }
         assert!(fixture.files == files(&fixture.folder), "a file was changed, made or removed");
     });
 }
 
-fn carry_out(ledger: *mut simledger_ledger, statement: &str, parameters: Option<&str>) {
+/// Whether SQLite says that a statement changes nothing. Of what it does not know that is so; and of a PRAGMA it says
+/// that it does change something, also of those that only tell.
+fn reads(plain: &Connection, statement: &str) -> bool {
+    statement.to_ascii_lowercase().contains("pragma")
+        || plain.prepare(statement).map_or(true, |prepared| prepared.readonly())
+}
+
+/// Whether it was carried out.
+fn carry_out(ledger: *mut simledger_ledger, statement: &str, parameters: Option<&str>) -> bool {
     let (sql, sql_len) = lent(statement);
     let (parameters, parameters_len) = parameters.map_or((ptr::null(), 0), lent);
     let (mut json, mut json_len) = (ptr::without_provenance_mut(1), usize::MAX);
@@ -84,6 +100,7 @@ fn carry_out(ledger: *mut simledger_ledger, statement: &str, parameters: Option<
         call(|error| simledger_checkpoint(ledger, error)).ok();
     }
     assert_eq!(count, COUNT);
+    answer.is_ok()
 }
 
 impl Fixture {
@@ -116,8 +133,12 @@ impl Fixture {
             ledger
         });
         close(_other).ok();
+        let plain_folder = super::folder();
+        let copy = plain_folder.path().join("plain.db");
+        fs::copy(folder.path().join("other.db"), &copy).unwrap();
+        let plain = Connection::open(copy).unwrap();
         let files = files(&folder);
-        Fixture { folder, ledgers: [first, second], files }
+        Fixture { folder, ledgers: [first, second], files, plain, _plain_folder: plain_folder }
     }
 }
 
