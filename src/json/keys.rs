@@ -15,6 +15,8 @@ struct Key<'a> {
     /// Made of its ends and its length: where these differ, the keys do.
     print: u64,
     text: Cow<'a, [u8]>,
+    /// How many there were before it.
+    index: usize,
 }
 
 impl<'a> Keys<'a> {
@@ -28,7 +30,7 @@ impl<'a> Keys<'a> {
         if self.0.len() == self.0.capacity() && self.0.try_reserve(PAIRWISE_MAX).is_err() {
             return Err(Fault { offset: at, reason: Reason::OutOfMemory });
         }
-        self.0.push(Key { print: print(&text), text });
+        self.0.push(Key { print: print(&text), text, index: self.0.len() });
         Ok(())
     }
 
@@ -40,8 +42,10 @@ impl<'a> Keys<'a> {
             (1..keys.len()).find(|&i| keys[..i].iter().any(|key| is_like(key, &keys[i]))).map(|i| &keys[i])
         } else {
             // The keys are thrown away next, so their order is free.
-            keys.sort_unstable_by(|one, other| one.text.cmp(&other.text));
-            keys.windows(2).find(|pair| is_like(&pair[0], &pair[1])).map(|pair| &pair[0])
+            keys.sort_unstable_by(|one, other| one.text.cmp(&other.text).then(one.index.cmp(&other.index)));
+            // The first that is there already, as above.
+            let pairs = keys.windows(2).filter(|pair| is_like(&pair[0], &pair[1]));
+            pairs.map(|pair| &pair[1]).min_by_key(|key| key.index)
         };
         match twice {
             None => Ok(()),
