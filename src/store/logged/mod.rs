@@ -109,29 +109,35 @@ impl super::Feed for LedgerStore {
     }
 
     fn signals(&self) -> Signals<'_> {
-        let log = self.logged.as_ref().and_then(|logged| logged.log.get());
-        match log.and_then(CommitLog::events) {
+        match self.with_log().and_then(|(_, log)| log.events()) {
             Some(events) => Signals { events, look: wake::SELDOM },
             None => self.wake.signals(),
         }
     }
 
     fn is_fed(&self) -> bool {
-        self.logged.as_ref().is_some_and(|logged| logged.log.get().is_some())
+        self.with_log().is_some()
     }
 }
 
 impl LedgerStore {
+    /// What keeps the log, where there is one.
+    #[inline]
+    fn with_log(&self) -> Option<(&Logged, &CommitLog)> {
+        let logged = self.logged.as_deref()?;
+        Some((logged, logged.log.get()?))
+    }
+
     /// The file, which has everything that was appended before.
     fn flushed(&self) -> Result<&SqliteStore> {
-        if let Some(logged) = &self.logged {
-            if logged.log.get().is_none() {
-                // Somebody may have made it since.
-                logged.refresh_without_log()?;
-            }
-            if logged.log.get().is_some() {
-                logged.flush()?;
-            }
+        if let Some(logged) = &self.logged
+            && logged.log.get().is_none()
+        {
+            // Somebody may have made it since.
+            logged.refresh_without_log()?;
+        }
+        if let Some((logged, _)) = self.with_log() {
+            logged.flush()?;
         }
         Ok(&self.sqlite)
     }
@@ -190,7 +196,7 @@ impl Store for LedgerStore {
 
     fn sql(&self, sql: &Sql<'_>) -> Result<String> {
         let sqlite = self.flushed()?;
-        let log = self.logged.as_ref().and_then(|logged| Some((logged, logged.log.get()?)));
+        let log = self.with_log();
         let may_be_shown = || log.is_none_or(|(logged, log)| logged.is_all_published(log));
         let mut tries = 0;
         loop {
@@ -251,8 +257,8 @@ impl Store for LedgerStore {
     }
 
     fn sizes(&self) -> Sizes {
-        let log = self.logged.as_ref().and_then(|logged| logged.log.get());
-        Sizes { log_pending: log.map_or(0, CommitLog::pending), ..self.sqlite.sizes() }
+        let log_pending = self.with_log().map_or(0, |(_, log)| log.pending());
+        Sizes { log_pending, ..self.sqlite.sizes() }
     }
 
     fn has_own_locks(&self) -> Option<bool> {
