@@ -49,11 +49,16 @@ pub(crate) use armed::{
 /// Arms the places; only with the feature `test-hooks`.
 #[cfg(feature = "test-hooks")]
 pub mod armed {
+    use std::cell::RefCell;
     use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
     use std::sync::{Mutex, OnceLock, PoisonError};
 
     static ARMED: Mutex<Option<String>> = Mutex::new(None);
     static OBSERVER: OnceLock<fn(&str)> = OnceLock::new();
+
+    thread_local! {
+        static ARMED_HERE: RefCell<Option<String>> = const { RefCell::new(None) };
+    }
 
     /// From here on whoever passes a place calls this with its name; only the first that is given.
     pub fn observe(observer: fn(&str)) {
@@ -72,9 +77,15 @@ pub mod armed {
         OPENS_PLAINLY.load(Ordering::SeqCst)
     }
 
-    /// The next time any thread passes the place with this name, it panics there, once.
+    /// The next time any thread passes the place with this name, it panics there, once. For a process of its own: other
+    /// tests have threads too.
     pub fn panic_at(name: &str) {
         *ARMED.lock().unwrap_or_else(PoisonError::into_inner) = Some(name.to_string());
+    }
+
+    /// The next time this thread passes the place with this name, it panics there, once.
+    pub fn panic_here_at(name: &str) {
+        ARMED_HERE.set(Some(name.to_string()));
     }
 
     /// How many allocations of SQLite pass before one is refused; whether all are from then on; how many were.
@@ -188,14 +199,9 @@ pub mod armed {
         if stop().is_some_and(|stop| stop.is_now(name)) {
             crate::sys::stop_this_process();
         }
-        let hit = {
-            let mut armed = ARMED.lock().unwrap_or_else(PoisonError::into_inner);
-            let hit = armed.as_deref() == Some(name);
-            if hit {
-                *armed = None;
-            }
-            hit
-        };
+        let is_named = |armed: &mut Option<String>| armed.take_if(|armed| armed == name).is_some();
+        let hit = is_named(&mut ARMED.lock().unwrap_or_else(PoisonError::into_inner))
+            || ARMED_HERE.try_with(|armed| is_named(&mut armed.borrow_mut())).unwrap_or(false);
         assert!(!hit, "injected at {name}");
     }
 }

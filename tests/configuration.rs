@@ -455,7 +455,7 @@ fn a_change_that_is_not_committed_changes_nothing() {
     let ledger = place.open(&[]);
     ledger.append_json(&entry(1.0, "n")).unwrap();
     for (key, value) in [("unique", "none"), ("guards", "off"), ("clock", "simulated")] {
-        test_hooks::panic_at("schema.change");
+        test_hooks::panic_here_at("schema.change");
         std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| ledger.set_option(key, value))).unwrap_err();
         let default = KEYS.iter().find(|known| known.name == key).unwrap().default;
         assert_eq!(ledger.option(key).unwrap(), default);

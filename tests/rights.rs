@@ -423,7 +423,7 @@ fn neither_errors_nor_the_log_say_what_features_hold() {
         other.execute_batch("ROLLBACK").unwrap();
         // A panic in the middle of it.
         let panicked = if commit == "log" { "log.put" } else { "writer.insert" };
-        test_hooks::panic_at(panicked);
+        test_hooks::panic_here_at(panicked);
         let append = || ledger.append_json(&with(7.0, &good));
         let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(append)).unwrap_err();
         said.put(panicked.downcast_ref::<String>());

@@ -117,9 +117,29 @@ static void *next(const char *name) {
         atomic_store(&looked_up, next(name));                                                      \
     type (*original)(__VA_ARGS__) = (type(*)(__VA_ARGS__))atomic_load(&looked_up)
 
+struct kept_path {
+    struct kept_path *before;
+    char path[];
+};
+static _Atomic(struct kept_path *) last_kept;
+
+/* A copy of a path. Other threads may look at it when the file is closed: it is kept for good, where
+ * whoever looks for leaks finds it. */
+static const char *kept(const char *path) {
+    size_t bytes = strlen(path) + 1;
+    struct kept_path *one = malloc(sizeof *one + bytes);
+    if (one == NULL)
+        abort();
+    memcpy(one->path, path, bytes);
+    one->before = atomic_load(&last_kept);
+    while (!atomic_compare_exchange_weak(&last_kept, &one->before, one)) {
+    }
+    return one->path;
+}
+
 static int opened(const char *path, int descriptor) {
     if (descriptor >= 0 && descriptor < DESCRIPTORS_MAX)
-        atomic_store(&names[descriptor], is_below(path) ? strdup(path) : NULL);
+        atomic_store(&names[descriptor], is_below(path) ? kept(path) : NULL);
     return descriptor;
 }
 
