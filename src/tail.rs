@@ -81,11 +81,12 @@ impl Tail {
     pub fn since(&self, after: i64, most: Most) -> Option<Found> {
         let last = self.last().min(most.id);
         let mut found = Found { spans: Vec::new(), position: last, stopped: false };
-        if after >= last && after >= self.after() {
+        let is_known = |from: i64| after >= from && from != i64::MAX;
+        if after >= last && is_known(self.after()) {
             return Some(found);
         }
         let kept = self.read();
-        if after < kept.after {
+        if !is_known(kept.after) {
             return None;
         }
         let first = kept.chunks.partition_point(|chunk| chunk.ids().first().is_some_and(|id| *id <= after));
@@ -291,6 +292,7 @@ mod tests {
         let tail = Tail::new(usize::MAX);
         let mut feeder = tail.feeder();
         assert!(tail.since(5, ALL).is_none() && tail.get(1).is_none());
+        assert!(tail.since(i64::MAX, ALL).is_none());
         feeder.restart(10);
         feeder.show();
         assert!(tail.since(9, ALL).is_none());
@@ -300,7 +302,9 @@ mod tests {
         feeder.show();
         assert_eq!(ids(&tail.since(10, ALL).unwrap()), [11]);
         assert_eq!(tail.get(11).unwrap().as_ref().id(), 11);
-        assert_eq!(tail.since(500, ALL).unwrap().position, 11, "what there is ends there");
+        for above in [500, i64::MAX] {
+            assert_eq!(tail.since(above, ALL).unwrap().position, 11, "what there is ends there");
+        }
     }
 
     #[test]

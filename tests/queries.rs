@@ -326,5 +326,9 @@ fn a_query_that_begins_behind_the_end_moves_nobody_past_it() {
         assert_eq!(ledger.query(&query).unwrap().position(), 400);
         assert_eq!(ledger.poll_query(&query, 7).unwrap().position(), 400);
         assert_eq!(ledger.poll_query(&query, 500).unwrap().position(), 500);
+        // And behind any that there can be.
+        let mut query = Query::new();
+        query.after(0.0, i64::MAX).unwrap();
+        assert_eq!(ledger.query(&query).unwrap().position(), 400);
     }
 }

@@ -50,7 +50,7 @@ fn ask(fixture: &Fixture, u: &mut Unstructured<'_>) -> Result<()> {
         let (answer, rows) = Rows::of(|entries, error| simledger_query_run(ledger, query.0, entries, error));
         answer.ok();
         assert_eq!(rows.list(), told.select(&fixture.rows), "{told:?}");
-        assert_eq!(rows.position(), COUNT);
+        assert_eq!(rows.position(), COUNT, "{told:?}");
 
         let seen = id(u, COUNT)?;
         let (answer, rows) =
