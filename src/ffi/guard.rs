@@ -52,8 +52,10 @@ pub(super) fn catch<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
     let result = panic::catch_unwind(AssertUnwindSafe(body));
     INSIDE.set(INSIDE.get() - 1);
     result.unwrap_or_else(|payload| {
-        // What a payload does when it is dropped is its own affair.
-        std::mem::forget(payload);
+        // What a payload does when it is dropped is its own affair, but for the usual ones.
+        if !payload.is::<String>() && !payload.is::<&str>() {
+            std::mem::forget(payload);
+        }
         let said = PANIC.try_with(RefCell::take).ok().flatten();
         let said = said.unwrap_or_else(|| "a panic without a message".to_string());
         Err(Error::new(
