@@ -1,7 +1,7 @@
 //! What the system said of a file when a call of SQLite failed: SQLite itself tells only which kind of call that
 //! was, and neither the file nor the reason.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ffi::{CStr, OsStr, c_int};
 use std::fmt;
 use std::io;
@@ -25,6 +25,8 @@ struct Heard {
 
 thread_local! {
     static HEARD: RefCell<Heard> = const { RefCell::new(Heard { last: None, last_read: None }) };
+    /// Whether anything is in there: each call looks, and there seldom is.
+    static HAS_HEARD: Cell<bool> = const { Cell::new(false) };
 }
 
 impl Said {
@@ -55,13 +57,10 @@ impl Said {
     /// A call that is being begun has nothing to do with what failed before.
     #[inline]
     pub fn forget() {
-        let _ = HEARD.try_with(|heard| {
-            // Seldom there is anything; with no last one there is none that failed to read either.
-            let is_silent = heard.borrow().last.is_none();
-            if !is_silent {
-                heard.replace(Heard { last: None, last_read: None });
-            }
-        });
+        if HAS_HEARD.get() {
+            HAS_HEARD.set(false);
+            let _ = HEARD.try_with(|heard| heard.replace(Heard { last: None, last_read: None }));
+        }
     }
 }
 
@@ -124,6 +123,7 @@ pub(super) fn failed(call: &'static str, on: On<'_>) {
                 heard.last_read = Some(said.clone());
             }
             heard.last = Some(said);
+            HAS_HEARD.set(true);
         });
     }
     super::system::set_errno(number);
