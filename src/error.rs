@@ -293,14 +293,20 @@ pub(crate) fn panic_text(payload: &(dyn std::any::Any + Send)) -> String {
     text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic".to_string())
 }
 
+/// Lets go of what a panic that was caught said. What any that is no text does when it is dropped is its own affair.
+pub(crate) fn drop_payload(payload: Box<dyn std::any::Any + Send>) {
+    if !payload.is::<String>() && !payload.is::<&str>() {
+        std::mem::forget(payload);
+    }
+}
+
 /// Runs what a thread of the library's own does: a panic in it as the error that it is, for whoever waits
 /// for it.
 pub(crate) fn without_panics<T>(thread: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     // What was in use when it panicked is dropped or begins anew: see `Feeding::is_whole`, `Writer`, `Cursor`.
     panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| {
         let text = panic_text(&*payload);
-        // What a payload does when it is dropped is its own affair.
-        std::mem::forget(payload);
+        drop_payload(payload);
         let message = format!("a panic in {thread}: {text}; this is a defect of simledger");
         Err(Error::new(Status::Internal, message))
     })

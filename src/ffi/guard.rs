@@ -7,7 +7,7 @@ use std::thread;
 
 use super::own::Owned;
 use super::{simledger_error, simledger_status};
-use crate::error::{Error, Result, Status, panic_text};
+use crate::error::{Error, Result, Status, drop_payload, panic_text};
 use crate::sys::fork;
 
 thread_local! {
@@ -52,10 +52,7 @@ pub(super) fn catch<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
     let result = panic::catch_unwind(AssertUnwindSafe(body));
     INSIDE.set(INSIDE.get() - 1);
     result.unwrap_or_else(|payload| {
-        // What a payload does when it is dropped is its own affair, but for the usual ones.
-        if !payload.is::<String>() && !payload.is::<&str>() {
-            std::mem::forget(payload);
-        }
+        drop_payload(payload);
         let said = PANIC.try_with(RefCell::take).ok().flatten();
         let said = said.unwrap_or_else(|| "a panic without a message".to_string());
         Err(Error::new(
