@@ -75,6 +75,10 @@ impl CommitLog {
             map(file, &path, true)?
         };
         let mut log = CommitLog::of(map, path, locks, identity)?;
+        // Only a new log begins again with the first number. What is refused is not put in order before.
+        if log.map.half(AT_INCARNATIONS).load(Ordering::Relaxed) >= lock::INCARNATION_MAX {
+            return Err(header_damaged(&log.path));
+        }
         if alone && !is_empty {
             log.recover(identity)?;
         }
@@ -165,16 +169,8 @@ impl CommitLog {
         Ok(log)
     }
 
-    /// Whether there is a number for one more of those who append. Only a new log begins again with the first.
-    pub(super) fn has_incarnation_left(&self) -> bool {
-        self.map.half(AT_INCARNATIONS).load(Ordering::Relaxed) < lock::INCARNATION_MAX
-    }
-
-    /// Becomes one of those who append.
+    /// Becomes one of those who append. There is a number left.
     fn join(&mut self) -> Result<()> {
-        if !self.has_incarnation_left() {
-            return Err(header_damaged(&self.path));
-        }
         let incarnation = self.map.half(AT_INCARNATIONS).fetch_add(1, Ordering::Relaxed).wrapping_add(1);
         let locked = self.locks.try_exclusive(lock::byte_of(incarnation)).map_err(|error| self.io(&error))?;
         if !locked {

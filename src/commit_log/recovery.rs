@@ -33,10 +33,6 @@ struct Walk {
 impl CommitLog {
     /// Puts the log in order for whoever opens it next. Nobody else has it open.
     pub(super) fn recover(&self, identity: &Identity) -> Result<()> {
-        // What is refused stays as it is, also where that would come after this.
-        if !self.has_incarnation_left() {
-            return Err(header_damaged(&self.path));
-        }
         let (published, stored_id) = (self.published(), identity.stored_id);
         let (walk, went_down) = (self.examine(identity)?, self.went_down());
         hooks::point("log.recover");
