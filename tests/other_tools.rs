@@ -847,6 +847,20 @@ fn a_file_that_is_removed_renamed_or_replaced_while_open_is_noticed() {
     }
 }
 
+#[test]
+fn a_file_that_sqlite_finds_gone_is_told_as_such() {
+    // With a rollback journal SQLite looks itself, before we do, and calls the file read-only.
+    let place = Place::new();
+    let path = place.file("ledger.db");
+    let ledger = place.open(&[("commit", "sqlite"), ("journal_mode", "DELETE")]);
+    ledger.append_json(&entry(0.0, "n")).unwrap();
+    fs::remove_file(&path).unwrap();
+    let error = ledger.append_json(&entry(1.0, "n")).unwrap_err();
+    assert_eq!((error.status(), error.field()), (Status::Io, "path"), "{error}");
+    assert!(error.message().contains(&path) && error.message().contains("removed"), "{error}");
+    assert!(!fs::exists(&path).unwrap(), "nothing is created in its place");
+}
+
 /// A timestamp that was not there before.
 fn new_timestamp() -> f64 {
     use std::sync::atomic::{AtomicU32, Ordering};
