@@ -722,7 +722,7 @@ void simledger_config_free(simledger_config *config);
  * | `strict_fields` | `false` | refuse fields other than the four of an entry, instead of ignoring them |
  * | `entry_bytes_max` | `16777216` | most bytes of one entry's JSON, 1 to 900000000 |
  * | `features_depth_max` | `128` | most containers inside one another in features, 1 to 1024 |
- * | `result_bytes_max` | `1073741824` | most bytes of memory that the entries of one result, or the JSON of one `simledger_sql`, take |
+ * | `result_bytes_max` | `1073741824` | most bytes of memory that the entries of one result, the JSON of one `simledger_sql`, or the findings of an integrity check take |
  * | `file_mode` | `umask` | the rights of a ledger file that is made, in octal from 0600 to 0666 (`0640`), whatever the umask says; `umask`: 0644 without what that takes away. An existing file keeps its own; all companions of a file have the same, and where root opens it its owner |
  * | `journal_mode` | `WAL` | `WAL`, `DELETE`, `TRUNCATE` or `PERSIST` (`OFF` and `MEMORY` are refused) |
  * | `synchronous_mode` | `NORMAL` | `OFF`, `NORMAL`, `FULL` or `EXTRA`; see Durability above |
@@ -2334,7 +2334,7 @@ simledger_status simledger_vacuum(simledger_ledger *ledger,
  * indexes, then whether ids are in order, rows are valid entries, and tables, indexes and guards
  * as they were made. Others append meanwhile.
  *
- * - `findings_max`: most findings, from 1; `SIMLEDGER_NO_LIMIT` for all.
+ * - `findings_max`: most findings, from 1; `SIMLEDGER_NO_LIMIT` for all. What one quotes from the file is cut short.
  * - `progress`: see `simledger_progress_callback`; may be NULL. The metric
  *   `integrity_check_progress` says the same.
  * - `user_data`: passed to `progress`, during this call only; may be NULL.
@@ -2342,10 +2342,11 @@ simledger_status simledger_vacuum(simledger_ledger *ledger,
  *   `simledger_string_free`; NULL on failure. May be NULL.
  * - `count`: gets how many there are: 0 means that all is well. 0 on failure too.
  *
- * Any thread. Takes seconds for a million entries. Returns OK (also with findings);
- * INVALID_ARGUMENT; INTERRUPTED (`progress` ended it, or `simledger_interrupt`); CORRUPT (so
- * damaged that it cannot be checked); or as any call on a ledger: BUSY, INTERRUPTED, IO, CLOSED,
- * WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
+ * Any thread. Takes seconds for a million entries. The first hundred findings are logged. Returns OK (also with
+ * findings); INVALID_ARGUMENT; INTERRUPTED (`progress` ended it, or `simledger_interrupt`); CORRUPT (so
+ * damaged that it cannot be checked); LIMIT_EXCEEDED (the findings take more than `result_bytes_max`: ask for
+ * fewer); or as any call on a ledger: BUSY, INTERRUPTED, IO, CLOSED, WRONG_THREAD, OUT_OF_MEMORY,
+ * INTERNAL.
  *
  * Faults: maintenance.
  */

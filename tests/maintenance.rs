@@ -295,6 +295,42 @@ fn what_other_programs_broke_is_found() {
     );
 }
 
+/// Each row of the file can be a finding, and what is quoted from it of any length.
+#[test]
+fn findings_have_limits() {
+    let place = Place::new();
+    let lines = Arc::new(Mutex::new(Vec::new()));
+    let mut config = config(&place.file("ledger.db"), &[("commit", "sqlite")]);
+    let heard = Arc::clone(&lines);
+    let receive = move |level: Level, line: &str| {
+        if level == Level::Error {
+            heard.lock().unwrap().push(line.to_string());
+        }
+    };
+    config.set_log(Level::Error, Arc::new(receive));
+    let ledger = Ledger::open(&config).unwrap();
+    let name = "x\ny".repeat(1000);
+    let broken = format!(
+        "WITH RECURSIVE k(k) AS (SELECT 1 UNION ALL SELECT k + 1 FROM k LIMIT 1000)
+         INSERT INTO ledger (timestamp, node_id, features, confidence) SELECT k, 'n', 'x', 1 FROM k;
+         CREATE TRIGGER \"{name}\" AFTER INSERT ON ledger BEGIN SELECT 1; END"
+    );
+    place.sqlite().execute_batch(&broken).unwrap();
+    let findings = ledger.integrity_check(NO_LIMIT, None).unwrap();
+    assert_eq!(findings.len(), 1001);
+    assert!(findings.iter().all(|finding| finding.chars().count() <= 401 && !finding.contains('\n')));
+    assert!(findings[0].contains("x yx y") && findings[0].ends_with('…'), "{}", findings[0]);
+    let logged = std::mem::take(&mut *lines.lock().unwrap());
+    assert_eq!(logged.len(), 101, "{logged:?}");
+    assert_eq!(logged[100], "integrity check: 901 more");
+
+    ledger.set_option("result_bytes_max", "40000").unwrap();
+    let error = ledger.integrity_check(NO_LIMIT, None).unwrap_err();
+    assert_eq!((error.status(), error.field()), (Status::LimitExceeded, "result_bytes_max"), "{error}");
+    assert!(error.message().contains("findings_max"), "{error}");
+    assert_eq!(ledger.integrity_check(100, None).unwrap().len(), 100);
+}
+
 /// Where SQLite cannot read on, what it found before is not lost, and neither is what it stumbled on.
 #[test]
 fn damage_is_a_finding_with_its_place_and_indexes_can_be_built_anew() {

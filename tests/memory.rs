@@ -134,6 +134,12 @@ impl Work {
         ledger.flush().unwrap();
         ledger.append_parts(0.5, "large", &large_features(1_000_000), 1.0).unwrap();
         work.acknowledged = 9001;
+        // Another, of whose rows none is an entry.
+        let broken = work.place.file("broken.db");
+        Ledger::open(&config(&broken, &[("commit", "sqlite")])).unwrap().close().unwrap();
+        let rows = "WITH RECURSIVE k(k) AS (SELECT 1 UNION ALL SELECT k + 1 FROM k LIMIT 9000)
+                    INSERT INTO ledger (timestamp, node_id, features, confidence) SELECT k, 'n', 'x', 1 FROM k";
+        rusqlite::Connection::open(broken).unwrap().execute_batch(rows).unwrap();
         work
     }
 
@@ -321,6 +327,11 @@ const JOBS: &[Job] = &[
         work.ledger().vacuum(Vacuum::Incremental)?;
         assert_eq!(work.ledger().integrity_check(100, None)?, Vec::<String>::new());
         work.ledger().vacuum(Vacuum::Full).map(drop)
+    }),
+    ("findings", |work| {
+        let broken = Ledger::open(&config(&work.place.file("broken.db"), &[]))?;
+        assert_eq!(broken.integrity_check(NO_LIMIT, None)?.len(), 9000);
+        broken.close()
     }),
     ("change_of_mode", |work| {
         let other = if work.ledger().option("commit")? == "log" { "sqlite" } else { "log" };

@@ -98,7 +98,7 @@ pub static KEYS: &[Key] = &[
     key("features_depth_max", "128", Scope::Handle, Change::Anytime, Kind::Integer { min: 1, max: json::DEPTH_MAX as u64 },
         "Most containers inside one another in features."),
     key("result_bytes_max", "1073741824", Scope::Handle, Change::Anytime, Kind::Integer { min: 1, max: u64::MAX >> 1 },
-        "Most bytes of memory that the entries of one result, or the JSON of one SQL statement, take."),
+        "Most bytes of memory that the entries of one result, the JSON of one SQL statement, or the findings of an integrity check take."),
     key("file_mode", "umask", Scope::Handle, Change::Never, Kind::Mode,
         "The rights of a ledger file that is made, in octal, whatever the umask says; umask: 0644 without what that takes away. All companions of a file have its own."),
     key("journal_mode", "WAL", Scope::Engine, Change::Never, Kind::Choice(&["WAL", "DELETE", "TRUNCATE", "PERSIST"]),

@@ -86,7 +86,7 @@ pub unsafe extern "C" fn simledger_config_free(config: *mut simledger_config) {
 /// | `strict_fields` | `false` | refuse fields other than the four of an entry, instead of ignoring them |
 /// | `entry_bytes_max` | `16777216` | most bytes of one entry's JSON, 1 to 900000000 |
 /// | `features_depth_max` | `128` | most containers inside one another in features, 1 to 1024 |
-/// | `result_bytes_max` | `1073741824` | most bytes of memory that the entries of one result, or the JSON of one `simledger_sql`, take |
+/// | `result_bytes_max` | `1073741824` | most bytes of memory that the entries of one result, the JSON of one `simledger_sql`, or the findings of an integrity check take |
 /// | `file_mode` | `umask` | the rights of a ledger file that is made, in octal from 0600 to 0666 (`0640`), whatever the umask says; `umask`: 0644 without what that takes away. An existing file keeps its own; all companions of a file have the same, and where root opens it its owner |
 /// | `journal_mode` | `WAL` | `WAL`, `DELETE`, `TRUNCATE` or `PERSIST` (`OFF` and `MEMORY` are refused) |
 /// | `synchronous_mode` | `NORMAL` | `OFF`, `NORMAL`, `FULL` or `EXTRA`; see Durability above |

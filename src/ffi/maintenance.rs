@@ -8,7 +8,7 @@ use super::guard::{call_back, guard};
 use super::handle;
 use super::shapes::{amount, number, run};
 use super::{simledger_error, simledger_ledger, simledger_status};
-use crate::error::{Error, Status};
+use crate::error::{Error, Result, Status};
 use crate::ledger::Ledger;
 use crate::store::{ProgressFunction, Vacuum};
 
@@ -233,7 +233,7 @@ pub unsafe extern "C" fn simledger_vacuum(
 /// indexes, then whether ids are in order, rows are valid entries, and tables, indexes and guards
 /// as they were made. Others append meanwhile.
 ///
-/// - `findings_max`: most findings, from 1; `SIMLEDGER_NO_LIMIT` for all.
+/// - `findings_max`: most findings, from 1; `SIMLEDGER_NO_LIMIT` for all. What one quotes from the file is cut short.
 /// - `progress`: see `simledger_progress_callback`; may be NULL. The metric
 ///   `integrity_check_progress` says the same.
 /// - `user_data`: passed to `progress`, during this call only; may be NULL.
@@ -241,10 +241,11 @@ pub unsafe extern "C" fn simledger_vacuum(
 ///   `simledger_string_free`; NULL on failure. May be NULL.
 /// - `count`: gets how many there are: 0 means that all is well. 0 on failure too.
 ///
-/// Any thread. Takes seconds for a million entries. Returns OK (also with findings);
-/// INVALID_ARGUMENT; INTERRUPTED (`progress` ended it, or `simledger_interrupt`); CORRUPT (so
-/// damaged that it cannot be checked); or as any call on a ledger: BUSY, INTERRUPTED, IO, CLOSED,
-/// WRONG_THREAD, OUT_OF_MEMORY, INTERNAL.
+/// Any thread. Takes seconds for a million entries. The first hundred findings are logged. Returns OK (also with
+/// findings); INVALID_ARGUMENT; INTERRUPTED (`progress` ended it, or `simledger_interrupt`); CORRUPT (so
+/// damaged that it cannot be checked); LIMIT_EXCEEDED (the findings take more than `result_bytes_max`: ask for
+/// fewer); or as any call on a ledger: BUSY, INTERRUPTED, IO, CLOSED, WRONG_THREAD, OUT_OF_MEMORY,
+/// INTERNAL.
 ///
 /// Faults: maintenance.
 ///
@@ -270,15 +271,28 @@ pub unsafe extern "C" fn simledger_integrity_check(
         let progress: Arc<ProgressFunction> = Arc::new(move |part| receiver.tell(part));
         let found = ledger.integrity_check(findings_max, Some(progress))?;
         if out.required("findings").is_ok() {
-            // A finding that quotes the file may have line ends in it.
-            let lines: Vec<String> = found.iter().map(|finding| finding.replace('\n', " ")).collect();
-            out.set(&lines.join("\n"))?;
+            out.set(&lines(&found)?)?;
         }
         count.set(found.len());
         Ok(Status::Ok)
     };
     // SAFETY: as the caller promises.
     unsafe { guard(error, body) }
+}
+
+/// Texts of one line each, one below the other.
+fn lines(texts: &[String]) -> Result<String> {
+    let mut lines = String::new();
+    lines
+        .try_reserve_exact(texts.iter().map(|text| text.len() + 1).sum())
+        .map_err(|_| Error::no_memory("the findings", "ask for fewer (findings_max)"))?;
+    for (index, text) in texts.iter().enumerate() {
+        if index > 0 {
+            lines.push('\n');
+        }
+        lines.push_str(text);
+    }
+    Ok(lines)
 }
 
 /// A progress receiver of C.

@@ -11,6 +11,9 @@ use crate::metrics::Operation;
 use crate::store::{Cutoff, ProgressFunction, Store, Vacuum};
 use crate::sys::fork;
 
+/// Most findings of a check that are logged: the caller has them all.
+const FINDINGS_LOGGED_MAX: usize = 100;
+
 impl Ledger {
     /// Deletes entries more than so many seconds behind the ledger's clock; how many.
     pub fn cleanup(&self, max_age_seconds: f64) -> Result<i64> {
@@ -54,13 +57,13 @@ impl Ledger {
         self.tend(Operation::Vacuum, |store| store.vacuum(how))
     }
 
-    /// What is not as it should be, at most so many findings; none: all is well.
+    /// What is not as it should be, at most so many findings, each on one line; none: all is well.
     pub fn integrity_check(
         &self,
         findings_max: usize,
         progress: Option<Arc<ProgressFunction>>,
     ) -> Result<Vec<String>> {
-        self.call(Operation::IntegrityCheck, |shared, _| {
+        self.call(Operation::IntegrityCheck, |shared, options| {
             if findings_max == 0 {
                 let message = "findings_max is 0; it must be at least 1, or SIMLEDGER_NO_LIMIT for all";
                 return Err(Error::argument("findings_max", message));
@@ -73,9 +76,13 @@ impl Ledger {
                 // In a child that the callback forked, nothing of this call may go on.
                 goes_on && self_epoch == fork::epoch()
             });
-            let findings = shared.store().integrity_check(findings_max, Some(&told))?;
-            for finding in &findings {
+            let bytes_max = options.result_bytes_max;
+            let findings = shared.store().integrity_check(findings_max, bytes_max, Some(&told))?;
+            for finding in findings.iter().take(FINDINGS_LOGGED_MAX) {
                 call::log(Level::Error, || format!("integrity check: {finding}"));
+            }
+            if let Some(more) = findings.len().checked_sub(FINDINGS_LOGGED_MAX).filter(|more| *more > 0) {
+                call::log(Level::Error, || format!("integrity check: {more} more"));
             }
             Ok(findings)
         })

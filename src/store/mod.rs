@@ -97,10 +97,11 @@ pub(crate) trait Store: Feed + Send + Sync {
     /// Gives space back; how many bytes.
     fn vacuum(&self, how: Vacuum) -> Result<i64>;
 
-    /// What is not as it should be, at most so many findings.
+    /// What is not as it should be: at most so many findings, LIMIT_EXCEEDED where they take more than so many bytes.
     fn integrity_check(
         &self,
         findings_max: usize,
+        bytes_max: usize,
         progress: Option<&Arc<ProgressFunction>>,
     ) -> Result<Vec<String>>;
 

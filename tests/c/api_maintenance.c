@@ -253,6 +253,33 @@ static void the_check_tells_how_far_it_is(void) {
     close_ledger(ledger);
 }
 
+static void findings_are_lines(void) {
+    simledger_ledger *ledger = open_with("findings.db", END);
+    fill(ledger, 2000);
+    close_ledger(ledger);
+    FILE *file = fopen("findings.db", "r+b");
+    char page[4096];
+    memset(page, 0xa5, sizeof page);
+    CHECK(file != NULL && fseek(file, -4096, SEEK_END) == 0);
+    CHECK(fwrite(page, sizeof page, 1, file) == 1 && fclose(file) == 0);
+    ledger = open_with("findings.db", END);
+    char *findings = NULL;
+    size_t count = 0, lines = 1;
+    CHECK_OK(simledger_integrity_check(ledger, SIMLEDGER_NO_LIMIT, NULL, NULL, &findings, &count,
+                                       &error));
+    for (const char *at = findings; (at = strchr(at, '\n')) != NULL; at++)
+        lines++;
+    CHECK(count > 1 && lines == count);
+    simledger_string_free(findings);
+    CHECK_OK(simledger_option_set(ledger, "result_bytes_max", NUL_TERMINATED, "40", NUL_TERMINATED,
+                                  &error));
+    CHECK_FAILS(SIMLEDGER_LIMIT_EXCEEDED, "result_bytes_max", "findings_max",
+                simledger_integrity_check(ledger, SIMLEDGER_NO_LIMIT, NULL, NULL, &findings, &count,
+                                          &error));
+    CHECK(findings == NULL && count == 0);
+    close_ledger(ledger);
+}
+
 static void the_library_may_be_called_from_the_progress(void) {
     simledger_ledger *ledgers[] = {open_with("check.db", END), open_in_memory()};
     append(ledgers[1], 1, "n");
@@ -386,6 +413,7 @@ int main(void) {
     caches_have_an_age_until_they_are_empty();
     connections_are_closed_and_opened_again();
     the_check_tells_how_far_it_is();
+    findings_are_lines();
     the_library_may_be_called_from_the_progress();
     calls_that_wait_are_interrupted();
     retries_end_at_their_count();

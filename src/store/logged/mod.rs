@@ -235,9 +235,10 @@ impl Store for LedgerStore {
     fn integrity_check(
         &self,
         findings_max: usize,
+        bytes_max: usize,
         progress: Option<&Arc<ProgressFunction>>,
     ) -> Result<Vec<String>> {
-        self.flushed()?.integrity_check(findings_max, progress)
+        self.flushed()?.integrity_check(findings_max, bytes_max, progress)
     }
 
     fn change_setting(&self, settings: &Settings, name: &str, value: &str) -> Result<Option<Box<dyn Store>>> {

@@ -7,6 +7,7 @@ mod fault;
 mod folding;
 mod group;
 mod insert;
+mod integrity;
 mod maintenance;
 mod pace;
 mod place;
@@ -467,19 +468,20 @@ impl SqliteStore {
     pub fn integrity_check(
         &self,
         findings_max: usize,
+        bytes_max: usize,
         progress: Option<&Arc<ProgressFunction>>,
     ) -> Result<Vec<String>> {
         // In memory no turn may be held while somebody is told, who may want one: who appends waits for
         // this one, and a further one comes after that.
         let told = progress.filter(|_| self.turns.is_none());
         let tell = |part| match progress.filter(|_| self.turns.is_some()) {
-            Some(progress) if !progress(part) => Err(maintenance::ended_by_callback()),
+            Some(progress) if !progress(part) => Err(integrity::ended_by_callback()),
             _ => Ok(()),
         };
         tell(0.0)?;
         let findings = self.reading(|connection| {
             let kind = schema::inspect(connection)?;
-            maintenance::integrity_check(connection, kind, findings_max, told)
+            integrity::check(connection, kind, findings_max, bytes_max, told)
         })?;
         tell(1.0)?;
         Ok(findings)
