@@ -83,6 +83,11 @@ pub mod armed {
         *ARMED.lock().unwrap_or_else(PoisonError::into_inner) = Some(name.to_string());
     }
 
+    /// Whether it has been passed since.
+    pub fn has_panicked() -> bool {
+        ARMED.lock().unwrap_or_else(PoisonError::into_inner).is_none()
+    }
+
     /// The next time this thread passes the place with this name, it panics there, once.
     pub fn panic_here_at(name: &str) {
         ARMED_HERE.set(Some(name.to_string()));

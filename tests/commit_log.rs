@@ -516,6 +516,37 @@ fn what_is_left_of_a_batch_behind_another_entry_is_never_published() {
     check_whole(&ledger, 1, left.len() as i64 + 1);
 }
 
+/// Whoever takes the turn over from the dead may die too, while he takes back what they had begun: then the next one does.
+#[test]
+fn what_is_left_of_a_batch_is_taken_back_whoever_dies_meanwhile() {
+    for death in [0, 1, 500, 1500] {
+        let place = Place::new();
+        let file = place.file("ledger.db");
+        let dies = |at: &str| {
+            let mut process = Process::start("appends_what_it_is_told", &[("FILE", &file), ("KILL", at)]);
+            assert_eq!(process.line.hear().as_deref(), Some("ready"));
+            process
+        };
+        let (mut first, mut second) = (dies("log.publishing:0"), dies(&format!("log.forget:{death}")));
+        let ledger = place.open(&[LOG]);
+        let batch: Vec<String> = (1..=200).map(|k| entry(f64::from(k), "begun")).collect();
+        first.line.say(&format!("[{}]", batch.join(",")));
+        first.end_by_a_kill();
+        let left = || {
+            let log = std::fs::read(place.path("ledger.db-log")).unwrap();
+            log.windows(5).filter(|at| at == b"begun").count()
+        };
+        assert_eq!(left(), 200);
+        second.line.say(&format!("[{}]", entry(9.0, "n")));
+        second.end_by_a_kill();
+        assert!(left() > 0, "{death}");
+        assert_eq!(ledger.append_json(&entry(1.0, "n")).unwrap(), 1);
+        // Of the one in the middle of which he died the text may be there, without the head that makes it a record.
+        assert!(left() <= 1, "{death}: {}", left());
+        check_whole(&ledger, 1, 1);
+    }
+}
+
 /// Readers that are there before anybody writes, while writers come and go, and with them the log.
 #[test]
 fn readers_from_before_the_first_writer_see_everything() {

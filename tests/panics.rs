@@ -10,7 +10,7 @@ use std::ptr;
 
 use common::{Place, again, entry};
 use simledger::ffi::*;
-use simledger::test_hooks::panic_at;
+use simledger::test_hooks::{has_panicked, panic_at};
 
 /// What a call said.
 struct Said {
@@ -93,13 +93,13 @@ fn panics_in_the_commit_log() {
         if round % 10 == 0 {
             for point in ["fold.insert", "fold.commit", "writer.commit", "fold.committed", "log.fold"] {
                 // In the drain or in this call, whoever is first.
+                panic_at(point);
                 assert_eq!(append(ledger, &two(entries)).status, SIMLEDGER_OK);
                 entries += 2;
-                panic_at(point);
                 // SAFETY: the error can be written to.
                 let flushed = said(|error| unsafe { simledger_flush(ledger, error) });
                 assert!([SIMLEDGER_OK, SIMLEDGER_INTERNAL].contains(&flushed.status), "{}", flushed.message);
-                panic_at("nowhere");
+                assert!(has_panicked(), "{point}");
                 // SAFETY: as above.
                 let flushed = said(|error| unsafe { simledger_flush(ledger, error) });
                 assert_eq!(flushed.status, SIMLEDGER_OK, "{point}: {}", flushed.message);

@@ -5,6 +5,8 @@
 //! of the ledger file. What is left then is a prefix in the order of ids: what the ledger file has, and
 //! then the valid records with the ids that follow.
 
+use std::sync::atomic::Ordering;
+
 use super::layout::*;
 use super::open::{Identity, header_damaged, say_lost};
 use super::{CommitLog, Found, Record, Scratch, record};
@@ -15,6 +17,9 @@ use crate::{entry, hooks, utc};
 
 /// Bytes of the log between two looks whether there is time left.
 const LOOK_BYTES: u64 = 1 << 20;
+
+/// The first word of what was forgotten, until that is on the medium: no record is so short.
+const NO_HEAD: u64 = 8;
 
 /// How much of what looks like a certain record is read, in rings. By chance there is hardly any.
 const FALSE_RINGS_MAX: u64 = 4;
@@ -36,14 +41,9 @@ impl CommitLog {
         let (published, stored_id) = (self.published(), identity.stored_id);
         let (walk, went_down) = (self.examine(identity)?, self.went_down());
         hooks::point("log.recover");
-        match walk.pending {
-            Some((at, id)) if id - 1 == stored_id => {
-                if went_down {
-                    self.forget_but(at, walk.end);
-                }
-                // Nobody needs what the file has.
-                self.settle(at, walk.end, walk.last_id, identity);
-            }
+        let (begin, end, last_id) = match walk.pending {
+            // Nobody needs what the file has.
+            Some((at, id)) if id - 1 == stored_id => (at, walk.end, walk.last_id),
             pending => {
                 if pending.is_some() {
                     say_lost(
@@ -52,12 +52,15 @@ impl CommitLog {
                     );
                 }
                 let end = walk.end.max(published);
-                if went_down {
-                    self.forget_but(end, end);
-                }
-                self.settle(end, end, stored_id, identity);
+                (end, end, stored_id)
             }
+        };
+        if went_down {
+            // Before it is settled: who opens a log that is settled takes it for forgotten.
+            self.forget_but(begin, end);
+            self.sync()?;
         }
+        self.settle(begin, end, last_id, identity);
         if went_down { self.sync() } else { self.forget_unpublished() }
     }
 
@@ -83,8 +86,13 @@ impl CommitLog {
         if self.map.load(self.place(end)) == record::wrap_mark(end) {
             end += self.to_the_end(end);
         }
-        self.fill_with_zeroes(published, most.min(end + 8));
-        self.sync_in_turn()
+        // Its first word last, when the rest is on the medium: who dies in here leaves something to whoever comes next.
+        self.fill_with_zeroes(published + 8, most.min(end + 8));
+        let first = self.map.word(self.place(published));
+        first.store(NO_HEAD, Ordering::Release);
+        self.sync_in_turn()?;
+        first.store(0, Ordering::Release);
+        Ok(())
     }
 
     /// Whether somebody who cannot put the log in order can use it as it is. Nobody else has it open for writing,
@@ -154,21 +162,15 @@ impl CommitLog {
         self.fill_with_zeroes(end, begin + self.capacity);
     }
 
-    /// From one position to another.
+    /// From one position to another, from behind: of what is there whole records are left in the beginning, where they are
+    /// found. Pages that hold nothing are not written to.
     fn fill_with_zeroes(&self, from: u64, to: u64) {
-        /// Words that are looked at together: pages that hold nothing are not written to.
-        const STEP: u64 = 512;
-        let mut words = [0; STEP as usize];
-        let mut at = from;
-        while at < to {
-            let bytes = (STEP * 8).min(to - at).min(self.to_the_end(at));
-            let words = &mut words[..(bytes / 8) as usize];
-            self.map.read(self.place(at), words);
-            if words.iter().any(|word| *word != 0) {
-                words.fill(0);
-                self.map.write(self.place(at), words);
+        for at in (from / 8..to / 8).rev() {
+            let word = self.map.word(self.place(8 * at));
+            if word.load(Ordering::Relaxed) != 0 {
+                hooks::point("log.forget");
+                word.store(0, Ordering::Release);
             }
-            at += bytes;
         }
     }
 

@@ -214,6 +214,7 @@ fn a_death_at_any_call_that_changes_a_file_leaves_a_ledger_that_is_whole() {
             // As a measure, one that lives.
             let (copy, passed) = die(work, &prepared, place, u64::MAX);
             let calls = passed.expect("it lives");
+            assert!(calls > 0 || place == "file.tear", "{work} does not come to {place}");
             check(work, &copy, &before, &rows);
             let most = 4 * rounds();
             let times: Vec<u64> = if calls <= most {

@@ -131,7 +131,8 @@ fn who_makes_a_ledger_beside_others_dies_at_each_step() {
 
 #[test]
 fn who_puts_in_order_what_a_dead_process_left_dies_too() {
-    let logged: [&[(&str, u64)]; 4] = [
+    let logged: [&[(&str, u64)]; 5] = [
+        &[("log.forget", 20), ("log.forget", 20)],
         &[("log.recover", 0), ("log.recover", 0)],
         &[("log.settle", 12), ("log.settle", 12), ("log.settle", 12)],
         &[("fold.commit", 1), ("fold.committed", 1), ("log.fold", 1)],
@@ -168,13 +169,15 @@ fn who_changes_how_it_commits_dies_at_each_step() {
 
 #[test]
 fn who_keeps_the_ledger_in_order_dies_at_each_step() {
-    let points = [
+    let logged = [at("cleanup.deleted", 4)];
+    let both = [
         ANY,
         at("writer.delete", 200),
         at("writer.commit", 60),
         at("file.change", 2000),
         at("file.tear", 2000),
     ];
+    let points = [&both[..], if by_log() { &logged } else { &[] }].concat();
     die_at("keeper", &points, 0, &[]);
     die_at("keeper", &points, 1, &[]);
 }
