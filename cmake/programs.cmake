@@ -8,7 +8,6 @@
 #   tests/sqlites/                       programs with two copies of SQLite, that are killed
 #   tests/link/                          how the libraries are linked and loaded
 #   tests/limits/                        what a call costs at most, in instructions and system calls
-#   benches/                             what the calls cost, beside others
 #   benches/                             what the calls cost, beside others: see benches/bench.cmake
 #
 # Tests are named by kind: c11/<name>, cxx17/<name>, cpp/<name>, example/..., python/..., sqlites/..., link/..., limits, and
@@ -120,7 +119,8 @@ if(SIMLEDGER_BUILD_TESTS)
         foreach(kind c11 cxx17)
             simledger_test(${kind}/${name} ${kind}_${name})
         endforeach()
-        # Once: the two have the same code, compiled the same way.
+        # Once: the two have the same code, compiled the same way. With the log, which is the default; a few
+        # with sqlite too, below.
         simledger_valgrind_test(c11/${name} c11_${name})
         # Ledgers in files once in each way of committing, whichever is the default: see tests/c/check.h.
         # Options are set there by the test itself.
@@ -133,9 +133,9 @@ if(SIMLEDGER_BUILD_TESTS)
                 ENVIRONMENT LEDGER_TEST_COMMIT=${commit} LABELS commit_${commit})
         endforeach()
         if(name MATCHES "^(api_threads|api_transaction|api_maintenance|api_query|leak)$")
-            simledger_valgrind_test(commit_log/${name} c11_${name})
-            set_tests_properties(valgrind/commit_log/${name} PROPERTIES
-                ENVIRONMENT "SIMLEDGER_VALGRIND=1;LEDGER_TEST_COMMIT=log")
+            simledger_valgrind_test(commit_sqlite/${name} c11_${name})
+            set_tests_properties(valgrind/commit_sqlite/${name} PROPERTIES
+                ENVIRONMENT "SIMLEDGER_VALGRIND=1;LEDGER_TEST_COMMIT=sqlite")
         endif()
     endforeach()
 
@@ -144,6 +144,9 @@ if(SIMLEDGER_BUILD_TESTS)
         get_filename_component(name ${source} NAME_WE)
         simledger_program(cpp_${name} ${source} simledger::shared)
         simledger_test(cpp/${name} cpp_${name})
+        simledger_test(commit_sqlite/cpp/${name} cpp_${name})
+        set_tests_properties(commit_sqlite/cpp/${name} PROPERTIES
+            ENVIRONMENT LEDGER_TEST_COMMIT=sqlite LABELS commit_sqlite)
         simledger_valgrind_test(cpp/${name} cpp_${name})
     endforeach()
 

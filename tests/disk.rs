@@ -213,8 +213,8 @@ fn watch() {
 
 /// The disk of a process that is started with one, and the folder of its cases; `None` in others.
 fn begin() -> Option<(Disk, PathBuf)> {
-    let disk = Disk::find()?;
-    let folder = PathBuf::from(parameter("FOLDER").unwrap());
+    let folder = PathBuf::from(parameter("FOLDER")?);
+    let disk = Disk::find().expect("the library that lets calls fail is loaded");
     watch();
     fs::create_dir(folder.join("now")).unwrap();
     disk.below(&folder.join("now"));
@@ -323,6 +323,7 @@ fn fails_at_every_call() {
     let Found { seen, jobs, faults, .. } = found;
     println!("done: {jobs} jobs, {faults} of them on a disk that failed, {} findings", seen.len());
     assert!(seen.is_empty());
+    assert!(faults > 0, "no call failed in any of them");
 }
 
 /// How many cases are tried, chosen at random; `None`: all that there are.
@@ -335,14 +336,14 @@ fn cases() -> Option<u64> {
 }
 
 /// How a ledger that is synced is used while syncs fail, and what of it is left when the power goes: in the middle of
-/// that, or when it `goes_on` after that.
+/// that, or when it `goes_on` after that. Whether a sync failed.
 fn cut_off(
     disk: &Disk,
     folder: &Path,
     templates: &Templates,
     way: &Way,
     (number, count, goes_on): (i64, u64, bool),
-) {
+) -> bool {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let cut = folder.join(format!("cut-{}", NEXT.fetch_add(1, Ordering::Relaxed)));
     let place = folder.join("now").join(cut.file_name().unwrap());
@@ -369,8 +370,9 @@ fn cut_off(
         }
     }
     again(&run, "error");
+    let mut failed = false;
     if goes_on {
-        disk.disarm();
+        failed |= disk.disarm();
         for _ in 0..3 {
             run.append(1);
         }
@@ -385,7 +387,7 @@ fn cut_off(
     }
     disk.watch(None);
     medium::after_a_power_cut(&place, &cut);
-    disk.disarm();
+    failed |= disk.disarm();
     // What was said to be in doubt may be there now.
     run.doubtful.clear();
     run.ledger = None;
@@ -396,6 +398,7 @@ fn cut_off(
     assert_eq!(run.errors, Vec::<String>::new());
     let _ = fs::remove_dir_all(&place);
     let _ = fs::remove_dir_all(&cut);
+    failed
 }
 
 #[test]
@@ -403,20 +406,21 @@ fn cut_off(
 fn syncs_fail_and_the_power_goes() {
     let Some((disk, folder)) = begin() else { return };
     let rounds = cases().map_or(2000, |cases| cases / 20);
-    let mut random = Random::new();
+    let (mut random, mut failed) = (Random::new(), 0);
     let ways = || WAYS.iter().filter(|way| way.synchronous_mode == "FULL");
     for way in ways() {
         let templates = templates(&folder, way);
         for _ in 0..rounds {
             let case = (1 + random.below(6) as i64, 1 + random.below(4), random.below(2) == 0);
             *AT.lock().unwrap() = Some((format!("{} {case:?}", way.journal_mode), Instant::now()));
-            cut_off(&disk, &folder, &templates, way, case);
+            failed += u64::from(cut_off(&disk, &folder, &templates, way, case));
         }
     }
     println!(
-        "done: {} power cuts after syncs that failed, nothing acknowledged was lost",
+        "done: {} power cuts, {failed} of them after syncs that failed, nothing acknowledged was lost",
         ways().count() as u64 * rounds
     );
+    assert!(failed > 0, "no sync failed");
 }
 
 /// Runs a test of this program with the library preloaded.

@@ -8,6 +8,7 @@
 mod common;
 
 use std::fmt;
+use std::os::unix::process::ExitStatusExt;
 use std::sync::{Barrier, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -437,7 +438,7 @@ fn what_processes_see_could_have_happened_one_after_another() {
     const DEATHS: [&str; 3] = ["append.notify", "writer.commit", "writer.insert"];
     let rounds: u32 =
         std::env::var("LEDGER_HISTORY_ROUNDS").map_or(1, |rounds| rounds.parse().expect("a number"));
-    let (mut random, mut calls, mut died) = (Random::new(), 0, 0);
+    let (mut random, mut calls, mut died, mut deaths) = (Random::new(), 0, 0, 0);
     for _ in 0..rounds {
         let place = Place::new();
         let path = place.file("ledger.db");
@@ -470,6 +471,11 @@ fn what_processes_see_could_have_happened_one_after_another() {
             heard.into_iter().flat_map(|heard| heard.join().unwrap()).collect::<Vec<Call>>()
         });
         processes.iter_mut().take(2).for_each(|process| assert!(process.end()));
+        // It died, or did not come to the place so often.
+        let outcome = processes[2].outcome();
+        let is_killed = outcome.signal() == Some(libc::SIGKILL);
+        assert!(is_killed || outcome.success(), "{outcome}");
+        deaths += u32::from(is_killed);
         // What was answered did not die.
         let answered: Vec<(usize, Moment, Moment)> =
             history.iter().filter_map(|call| Some((call.who, call.began, call.ended?))).collect();
@@ -488,7 +494,10 @@ fn what_processes_see_could_have_happened_one_after_another() {
             panic!("{why}");
         }
     }
-    println!("counted: {rounds} rounds of 3 processes, {calls} calls, {died} appends that died");
+    println!(
+        "counted: {rounds} rounds of 3 processes, {deaths} deaths, {calls} calls, {died} appends that died"
+    );
+    assert!(deaths > 0 || rounds < 8, "none of them died");
 }
 
 /// A call from then to then.

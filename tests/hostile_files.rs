@@ -470,7 +470,9 @@ fn what_is_in_the_place_of_a_file_is_not_followed_and_not_waited_for() {
             }
         }
     }
-    println!("done: {tried} things in the place of a ledger or of a companion, none followed or waited for");
+    println!(
+        "done: {tried} things in the place of a ledger or of a companion, none written to, taken away or waited for"
+    );
 }
 
 /// Files that are called as companions are and hold something else are not written to.

@@ -30,9 +30,7 @@ static void *thread(void *argument) {
 }
 
 int main(void) {
-    simledger_config *config = simledger_config_new();
-    CHECK_OK(
-        simledger_config_set(config, "path", NUL_TERMINATED, "ledger.db", NUL_TERMINATED, &error));
+    simledger_config *config = config_with("ledger.db", END);
     CHECK_OK(
         simledger_config_set_log(config, SIMLEDGER_LOG_DEBUG, ignore_line, NULL, NULL, &error));
     CHECK_OK(simledger_open(config, &ledger, &error));

@@ -1,9 +1,10 @@
 // What a raw callback of C may not do: an exception out of it, or the end of its thread inside it,
-// ends the program there, by abort() and in no other way. And that simledger.hpp lets nothing out.
+// ends the program there, by abort() and in no other way. That simledger.hpp lets nothing out is in wrapper.cpp.
 #include "check.hpp"
 
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
 #include <stdexcept>
 #include <string_view>
@@ -45,6 +46,10 @@ simledger_config *config_with(simledger_log_callback log, simledger_drop_callbac
     simledger_config *config = simledger_config_new();
     CHECK(simledger_config_set(config, "path", 4, "callbacks.db", SIMLEDGER_NUL_TERMINATED,
                                nullptr) == SIMLEDGER_OK);
+    if (const char *commit = std::getenv("LEDGER_TEST_COMMIT")) {
+        CHECK(simledger_config_set(config, "commit", 6, commit, SIMLEDGER_NUL_TERMINATED,
+                                   nullptr) == SIMLEDGER_OK);
+    }
     CHECK(simledger_config_set(config, "log_bytes", 9, "65536", 5, nullptr) == SIMLEDGER_OK);
     CHECK(simledger_config_set_log(config, SIMLEDGER_LOG_INFO, log, nullptr, drop, nullptr) ==
           SIMLEDGER_OK);
@@ -58,7 +63,7 @@ void *leave_the_log(void *) {
 }
 
 void *leave_the_progress(void *) {
-    const Ledger ledger{Config{"callbacks.db"}.set("log_bytes", "65536")};
+    const Ledger ledger{in_file("callbacks.db").set("log_bytes", "65536")};
     std::size_t count = 0;
     simledger_integrity_check(ledger.get(), 1, progress_callback, nullptr, nullptr, &count,
                               nullptr);

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <string_view>
 
 #define CHECK(condition)                                                                           \
     do {                                                                                           \
@@ -44,6 +45,14 @@ inline void append_some(Ledger &ledger, int count) {
     for (int i = 1; i <= count; i++) {
         CHECK(ledger.append({double(i), i % 2 ? "odd" : "even", R"({"rate":910})", 0.5}) == i);
     }
+}
+
+// A ledger in this file, that commits as LEDGER_TEST_COMMIT says: as in tests/c/check.h.
+inline Config in_file(std::string_view path) {
+    Config config{path};
+    if (const char *commit = std::getenv("LEDGER_TEST_COMMIT"))
+        config.set("commit", commit);
+    return config;
 }
 
 inline Ledger in_memory(int count = 0) {

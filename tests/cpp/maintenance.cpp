@@ -63,7 +63,7 @@ void a_call_of_another_thread_is_interrupted() {
 // --- Maintenance ---
 
 void a_checkpoint_leaves_one_file() {
-    Ledger ledger{"checkpoint.db"};
+    Ledger ledger{in_file("checkpoint.db")};
     append_some(ledger, 3);
     CHECK(content("checkpoint.db").find("rate") == std::string::npos); // still in the WAL
     ledger.checkpoint();
@@ -74,7 +74,7 @@ void a_checkpoint_leaves_one_file() {
 }
 
 void indexes_and_statistics() {
-    Ledger ledger{"indexes.db"};
+    Ledger ledger{in_file("indexes.db")};
     append_some(ledger, 100);
     ledger.reindex();
     ledger.optimize();
@@ -86,7 +86,7 @@ void indexes_and_statistics() {
 void a_vacuum_gives_bytes_back() {
     for (const Vacuum how : {Vacuum::incremental, Vacuum::full}) {
         const std::string path = how == Vacuum::full ? "full.db" : "incremental.db";
-        Ledger ledger{path};
+        Ledger ledger{in_file(path)};
         const std::string features = R"({"text":")" + std::string(100000, 'x') + "\"}";
         for (int i = 1; i <= 4; i++)
             ledger.append({double(i), "n", features, 1});
@@ -104,7 +104,7 @@ void a_vacuum_gives_bytes_back() {
 
 void damage_is_found() {
     {
-        Ledger ledger{"damaged.db"};
+        Ledger ledger{in_file("damaged.db")};
         ledger.append({1, "n", R"({"first":1})", 1});
         ledger.append({2, "n", R"({"second":2})", 1});
         ledger.append({3, "n", R"({"third":3})", 1});
@@ -112,7 +112,7 @@ void damage_is_found() {
     }
     damage("damaged.db", R"("first":1)", R"("first":x)");
     damage("damaged.db", R"("second":2)", R"("second",2)");
-    const Ledger ledger{"damaged.db"};
+    const Ledger ledger{in_file("damaged.db")};
     const std::vector<std::string> findings = ledger.integrity_check();
     CHECK(findings.size() == 2);
     CHECK(findings[0].find('1') != std::string::npos && findings[1].find('2') != std::string::npos);
@@ -172,7 +172,7 @@ void calls_in_a_progress_function_have_exceptions_of_their_own() {
 
 // What a log throws in a call of the progress function is thrown there, and so out of the check.
 void a_log_in_a_progress_function_may_throw() {
-    Ledger ledger{Config{"progress.db"}.log(LogLevel::info, [](LogLevel, std::string_view line) {
+    Ledger ledger{in_file("progress.db").log(LogLevel::info, [](LogLevel, std::string_view line) {
         if (line.find("cleanup") != std::string_view::npos)
             throw Thrown(3);
     })};
@@ -192,7 +192,7 @@ void caches_and_connections_are_let_go() {
     ledger.invalidate_caches();
     CHECK(!ledger.cache_age());
 
-    Ledger file{"connections.db"};
+    Ledger file{in_file("connections.db")};
     append_some(file, 1);
     CHECK(file.count() == 1 && file.metric("connections_idle") > 0.0);
     file.release_connections();
@@ -203,7 +203,7 @@ void caches_and_connections_are_let_go() {
 // --- Metrics ---
 
 void numbers_by_name() {
-    Ledger ledger{"metrics.db"};
+    Ledger ledger{in_file("metrics.db")};
     append_some(ledger, 3);
     check_fails(SIMLEDGER_DUPLICATE, [&] { ledger.append({1, "odd", "{}", 1}); });
     CHECK(ledger.metric("entries_appended") == 3.0 && ledger.metric("errors.DUPLICATE") == 1.0);

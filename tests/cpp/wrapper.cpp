@@ -459,11 +459,11 @@ void what_a_log_throws_is_thrown_when_its_call_returns() {
 }
 
 void what_is_thrown_while_opening_leaves_nothing_open() {
-    Config config{"throwing.db"};
+    Config config = in_file("throwing.db");
     config.log(LogLevel::info, [](LogLevel, std::string_view) { throw Thrown(1); });
     CHECK(thrown<Thrown>([&] { Ledger{config}; }).number == 1);
     // Nobody has it open: another setting is no conflict.
-    CHECK(Ledger(Config{"throwing.db"}.set("max_connections", "3")).count() == 0);
+    CHECK(Ledger(in_file("throwing.db").set("max_connections", "3")).count() == 0);
 }
 
 void a_failure_goes_before_what_the_log_threw() {
@@ -518,7 +518,7 @@ void a_thrown_int_is_thrown_too() {
 }
 
 void shutdown_closes_all_objects() {
-    Ledger first = in_memory(), second{"shutdown.db"};
+    Ledger first = in_memory(), second{in_file("shutdown.db")};
     simledger::shutdown();
     check_fails(SIMLEDGER_CLOSED, [&] { first.count(); });
     check_fails(SIMLEDGER_CLOSED, [&] { second.close(); });

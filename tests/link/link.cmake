@@ -42,7 +42,10 @@ endforeach()
 simledger_program(link_unload ${link}/unload.c ${CMAKE_DL_LIBS})
 target_include_directories(link_unload PRIVATE ${SIMLEDGER_INCLUDE_DIR})
 add_dependencies(link_unload simledger_libraries)
-simledger_test(link/unload link_unload ${simledger_shared})
+foreach(commit log sqlite)
+    simledger_test(link/unload/${commit} link_unload ${simledger_shared})
+    set_tests_properties(link/unload/${commit} PROPERTIES ENVIRONMENT LEDGER_TEST_COMMIT=${commit})
+endforeach()
 # Not under valgrind: its child has, and does not close, what its parent has open, which counts as lost there.
 
 # A host with another Rust library in it: two copies of Rust's standard library in one program.

@@ -34,20 +34,41 @@ static void load_function(void *library, const char *name, void *function) {
     memcpy(function, &address, sizeof address);
 }
 
-/* A ledger in memory, and one in a file: with a log that is mapped and a thread that folds it. */
+/* A ledger in a file has a log that is mapped and a thread that folds it, or, with LEDGER_TEST_COMMIT=sqlite, one that
+ * folds the WAL. */
+static simledger_ledger *open_in(void *library, const char *path) {
+    simledger_config *(*config_new)(void);
+    simledger_status (*config_set)(simledger_config *, const char *, size_t, const char *, size_t,
+                                   simledger_error **);
+    void (*config_free)(simledger_config *);
+    simledger_status (*open)(const simledger_config *, simledger_ledger **, simledger_error **);
+    load_function(library, "simledger_config_new", &config_new);
+    load_function(library, "simledger_config_set", &config_set);
+    load_function(library, "simledger_config_free", &config_free);
+    load_function(library, "simledger_open", &open);
+
+    const size_t whole = SIMLEDGER_NUL_TERMINATED;
+    const char *commit = strcmp(path, ":memory:") == 0 ? NULL : getenv("LEDGER_TEST_COMMIT");
+    simledger_config *config = config_new();
+    assert(config_set(config, "path", whole, path, whole, NULL) == SIMLEDGER_OK);
+    assert(commit == NULL ||
+           config_set(config, "commit", whole, commit, whole, NULL) == SIMLEDGER_OK);
+    simledger_ledger *ledger = NULL;
+    assert(open(config, &ledger, NULL) == SIMLEDGER_OK);
+    config_free(config);
+    return ledger;
+}
+
 static void call_in(void *library, const char *path) {
-    simledger_status (*open_path)(const char *, size_t, simledger_ledger **, simledger_error **);
     simledger_status (*append_json)(simledger_ledger *, const char *, size_t, int64_t *,
                                     simledger_error **);
     simledger_status (*close)(simledger_ledger *, simledger_error **);
-    load_function(library, "simledger_open_path", &open_path);
     load_function(library, "simledger_append_json", &append_json);
     load_function(library, "simledger_close", &close);
 
     const char *json = "{\"timestamp\": 1, \"node_id\": \"plug-in\", \"features\": {}, "
                        "\"confidence\": 1}";
-    simledger_ledger *ledger = NULL;
-    assert(open_path(path, SIMLEDGER_NUL_TERMINATED, &ledger, NULL) == SIMLEDGER_OK);
+    simledger_ledger *ledger = open_in(library, path);
     const simledger_status appended =
         append_json(ledger, json, SIMLEDGER_NUL_TERMINATED, NULL, NULL);
     assert(appended == SIMLEDGER_OK || appended == SIMLEDGER_DUPLICATE); /* of an earlier round */
@@ -117,10 +138,7 @@ static void unload_when_nobody_is_left(void) {
 /* Opens a ledger that nobody closes before the library is. */
 static void *leave_open(void *unused) {
     void *library = load_library();
-    simledger_status (*open_path)(const char *, size_t, simledger_ledger **, simledger_error **);
-    load_function(library, "simledger_open_path", &open_path);
-    simledger_ledger *ledger = NULL;
-    assert(open_path("left.db", SIMLEDGER_NUL_TERMINATED, &ledger, NULL) == SIMLEDGER_OK);
+    open_in(library, "left.db");
     assert(dlclose(library) == 0);
     return unused;
 }
