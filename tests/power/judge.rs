@@ -38,6 +38,11 @@ impl Known {
         }
     }
 
+    /// With so many entries, which were there long before.
+    pub fn with(entries: i64) -> Known {
+        Known { acknowledged: entries, told: entries, ..Known::default() }
+    }
+
     /// Of processes that died, on a machine that went on.
     pub fn of_a_kill(self) -> Known {
         Known { acknowledged: self.told, ..self }

@@ -25,6 +25,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use common::Random;
+use common::batches::Batch;
 use disk::{CUTS, Cut, Disk, Folder};
 use judge::{Known, go_on, judge};
 use recorder::Event;
@@ -111,9 +112,14 @@ fn what_a_power_cut_leaves_is_what_is_promised() {
             synchronous: ["FULL", "NORMAL"][nth as usize % 2],
         };
         let folder = room.path().join("recorded");
-        fs::create_dir(&folder).unwrap();
-        let recording = record(calls::start_anew(), Disk::default(), Known::default(), &folder, || {
-            let work = Work::new(&folder, "first", History::default());
+        // From nothing on, or from a file of the Python module.
+        let history =
+            if nth % 3 == 2 { of_the_module(1 + random.below(80) as i64) } else { History::default() };
+        let files = if history.entries.is_empty() { Folder::default() } else { file_of_the_module(&history) };
+        write(&folder, &files);
+        let known = Known::with(history.entries.len() as i64);
+        let recording = record(calls::start_anew(), Disk::of(&files), known, &folder, || {
+            let work = Work::new(&folder, "first", history);
             work.run(mode, 20 + random.below(40), &mut random);
             work.history.into_inner().unwrap()
         });
@@ -128,6 +134,31 @@ fn what_a_power_cut_leaves_is_what_is_promised() {
         figures.recordings, figures.events, figures.states, figures.again, figures.failed
     );
     assert_eq!(figures.failed, 0);
+}
+
+/// So many entries, one by one.
+fn of_the_module(count: i64) -> History {
+    let mut history = History::default();
+    (0..count).for_each(|k| {
+        history.add(k + 1, &Batch { writer: "module".to_string(), k: k * k % 97 * 1000 + k, count: 1 })
+    });
+    history
+}
+
+/// A ledger of the Python module with them, which is brought up to date when it is opened.
+fn file_of_the_module(history: &History) -> Folder {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.db");
+    let file = rusqlite::Connection::open(&path).unwrap();
+    file.execute_batch(&format!("{} BEGIN;", common::SEED)).unwrap();
+    for (writer, k) in history.entries.values() {
+        let batch = Batch { writer: writer.clone(), k: *k, count: 1 };
+        let row = "INSERT INTO ledger (timestamp, node_id, features, confidence) VALUES (?1, ?2, ?3, ?4)";
+        file.execute(row, (*k as f64, writer, batch.features(0), batch.confidence(0))).unwrap();
+    }
+    file.execute_batch("COMMIT").unwrap();
+    file.close().unwrap();
+    Folder::from([("ledger.db".to_string(), fs::read(path).unwrap())])
 }
 
 /// Opens so many states that a power cut could leave at some moment of the recording.
