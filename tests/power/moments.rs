@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use simledger::Vacuum;
+
 use crate::common::Random;
 use crate::disk::{CUTS, Cut, Disk, Folder};
 use crate::judge::{Known, go_on, judge};
@@ -69,6 +71,36 @@ fn what_is_acknowledged_at_full_is_on_the_medium_with_every_journal() {
         });
         let (disk, known) = at_the_last_word(&recording);
         cut_now(&disk, known, &recording.history, &room.path().join("state"), &mut random);
+    }
+}
+
+/// SQLite cuts the file off when the journal is gone, which a power cut can bring back.
+#[test]
+fn what_a_vacuum_cuts_off_is_not_missed_by_a_journal_that_comes_back() {
+    let _alone = alone();
+    let (room, mut random) = (room(), Random::new());
+    for (nth, journal) in ["DELETE", "TRUNCATE", "PERSIST"].into_iter().cycle().take(6).enumerate() {
+        let folder = room.path().join(nth.to_string());
+        fs::create_dir(&folder).unwrap();
+        let recording = record(calls::start_anew(), Disk::default(), Known::default(), &folder, || {
+            let work = Work::new(&folder, "first", History::default());
+            let ledger = work.open(Mode { journal, synchronous: "NORMAL" });
+            (0..4).for_each(|_| work.append(&ledger, 50));
+            tell(Told::Removing(150));
+            ledger.cleanup_before_id(151).unwrap();
+            ledger.vacuum(if nth < 3 { Vacuum::Incremental } else { Vacuum::Full }).unwrap();
+            ledger.close().unwrap();
+            work.history.into_inner().unwrap()
+        });
+        let mut cut_off = 0;
+        for (moment, event) in recording.events.iter().enumerate() {
+            if matches!(event, Event::Size { file: 0, len: 4096.. }) {
+                let (disk, known) = recording.until(moment + 1);
+                cut_now(&disk, known, &recording.history, &room.path().join("state"), &mut random);
+                cut_off += 1;
+            }
+        }
+        assert!(cut_off > 0, "nothing was cut off with {journal}");
     }
 }
 

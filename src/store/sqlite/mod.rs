@@ -438,14 +438,16 @@ impl SqliteStore {
         let writer = self.writer()?;
         let mut freed = 0;
         match how {
-            Vacuum::Full => freed = writer.alone(&self.metrics, maintenance::vacuum)?,
+            Vacuum::Full => freed = writer.shorten(&self.metrics, maintenance::vacuum)?,
             Vacuum::Incremental => {
                 let mut pace = writer.pace(logged);
                 loop {
                     let mut began = None;
-                    let (bytes, more) = writer.transaction(&self.metrics, |connection| {
-                        began = Some(Instant::now());
-                        maintenance::vacuum_step(connection, pace.amount())
+                    let (bytes, more) = writer.shorten(&self.metrics, |connection| {
+                        transaction::attempt(connection, &mut |connection| {
+                            began = Some(Instant::now());
+                            maintenance::vacuum_step(connection, pace.amount())
+                        })
                     })?;
                     freed += bytes;
                     // A file may say that it has more and have none.

@@ -311,6 +311,18 @@ impl Writer {
         Self::renewed(|| self.alone(metrics, |connection| attempt(connection, &mut work)))
     }
 
+    /// Runs `work`, which makes the file shorter, alone. SQLite cuts the end off when the journal is gone, and below EXTRA
+    /// does not wait until it is gone on the medium: after a power cut it could be there again, and the pages that it
+    /// was not made for missing.
+    pub fn shorten<T>(&self, metrics: &Metrics, mut work: impl FnMut(&Connection) -> Result<T>) -> Result<T> {
+        let durable = self.journal_mode == "DELETE" && self.source.synchronous != "OFF";
+        Self::renewed(|| {
+            self.alone(metrics, |connection| {
+                if durable { durably(connection, |connection| work(connection)) } else { work(connection) }
+            })
+        })
+    }
+
     /// Does it once more where the connection could only read, which a new one may do better.
     fn renewed<T>(mut run: impl FnMut() -> Result<T>) -> Result<T> {
         match run() {
