@@ -88,7 +88,9 @@ pub fn log_read(ledger: &Path, stored: Stored) -> Result<LogRead> {
         FileLocks::of(ledger).map_err(|error| crate::error::Error::argument("ledger", error.to_string()))?;
     let identity =
         Identity { ledger: stored.ledger, stored_id: stored.last_id, removed_id: stored.removed_id };
-    let log = CommitLog::open(ledger, &identity, RING_MIN..=RING_MIN, false, Arc::new(locks))?.log;
+    let on_the_medium = || Ok(());
+    let log =
+        CommitLog::open(ledger, &identity, RING_MIN..=RING_MIN, false, Arc::new(locks), on_the_medium)?.log;
     let read = read_through(&log);
     log.leave();
     read

@@ -43,12 +43,14 @@ fn path_of(ledger: &Path) -> PathBuf {
 impl CommitLog {
     /// Opens the log of a ledger to append to it; makes it if there is none, with a ring of so many
     /// bytes, and recovers what a process left that died. While nobody else opens or closes the ledger.
+    /// `sync_file` brings to the medium what the ledger file has.
     pub fn open(
         ledger: &Path,
         identity: &Identity,
         ring_bytes: RangeInclusive<u64>,
         durable: bool,
         locks: Arc<FileLocks>,
+        sync_file: impl FnOnce() -> Result<()>,
     ) -> Result<Opened> {
         let path = path_of(ledger);
         let failed = |error: io::Error| io(&path, &error);
@@ -80,6 +82,10 @@ impl CommitLog {
             return Err(header_damaged(&log.path));
         }
         if alone && !is_empty {
+            if log.is_durable() {
+                // Recovery gives up what the file has, and who stored that may have died before it was on the medium.
+                sync_file()?;
+            }
             log.recover(identity)?;
         }
         log.join()?;

@@ -219,6 +219,41 @@ fn what_is_acknowledged_at_full_stays_where_others_fold_it_at_normal() {
     cut_now(&disk, known, &next.history, &room.path().join("state"), &mut random);
 }
 
+/// A kill in the middle of a fold leaves a file that may have the entries for as long only as the machine goes on.
+#[test]
+fn what_a_killed_process_had_just_folded_stays_whoever_opens_the_ledger_next() {
+    let _alone = alone();
+    let (room, mut random) = (room(), Random::new());
+    for journal in ["DELETE", "WAL", "PERSIST"] {
+        let folder = room.path().join(journal);
+        fs::create_dir(&folder).unwrap();
+        let left = record(calls::start_anew(), Disk::default(), Known::default(), &folder, || {
+            let work = Work::new(&folder, "first", History::default());
+            let ledger = work.open(Mode { journal, synchronous: "FULL" });
+            work.append(&ledger, 5);
+            work.append(&ledger, 5);
+            ledger.flush().unwrap();
+            ledger.close().unwrap();
+            work.history.into_inner().unwrap()
+        });
+        let told = |event: &Event| matches!(event, Event::Told(Told::Appended(_)));
+        let last = left.events.iter().rposition(told).unwrap();
+        for moment in last + 1..left.events.len() {
+            if matches!(left.events[moment], Event::Bytes { mapped: true, .. }) {
+                continue;
+            }
+            let next = room.path().join("next");
+            let (next, ..) = go_on_after_the_kill(&left, left.until(moment + 1), &next, |work| {
+                let ledger = work.open(Mode { journal, synchronous: "NORMAL" });
+                work.append(&ledger, 1);
+                ledger.close().unwrap();
+            });
+            let (disk, known) = at_the_last_word(&next);
+            cut_now(&disk, known, &next.history, &room.path().join("state"), &mut random);
+        }
+    }
+}
+
 #[test]
 fn a_rollback_journal_can_be_cut_at_any_moment() {
     let _alone = alone();

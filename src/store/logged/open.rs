@@ -313,7 +313,9 @@ impl Logged {
         let open = || {
             let identity = self.sqlite.log_identity()?;
             let locks = Arc::clone(&self.gate.locks);
-            let opened = CommitLog::open(&self.gate.path, &identity, ring_bytes, is_durable, locks)?;
+            let sync_file = || self.sqlite.sync();
+            let opened =
+                CommitLog::open(&self.gate.path, &identity, ring_bytes, is_durable, locks, sync_file)?;
             let _ = self.writing.set(Arc::clone(&self.gate.here.writers));
             if opened.alone && opened.log.pending() > 0 {
                 call::log(Level::Warn, || {
