@@ -33,6 +33,11 @@ pub(crate) fn find(path: &Path, writable: bool) -> io::Result<Option<File>> {
     }
 }
 
+/// Brings the names in the folder of a file to the medium.
+pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
+    File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()
+}
+
 /// A new file, for all who may write the ledger.
 pub(crate) fn create(path: &Path, ledger: &Path) -> io::Result<File> {
     let ledger = fs::metadata(ledger)?;

@@ -82,7 +82,7 @@ impl CommitLog {
             return Err(header_damaged(&log.path));
         }
         if alone && !is_empty {
-            if log.is_durable() {
+            if log.is_durable() && !log.went_down() {
                 // Recovery gives up what the file has, and who stored that may have died before it was on the medium.
                 sync_file()?;
             }
@@ -99,7 +99,7 @@ impl CommitLog {
     fn begin_to_sync(&self) -> Result<()> {
         self.sync()?;
         // The name of the file.
-        sync_folder(&self.path).map_err(|error| self.io(&error))?;
+        companion::sync_folder(&self.path).map_err(|error| self.io(&error))?;
         self.word(AT_DURABLE).store(1, Ordering::Release);
         Ok(())
     }
@@ -356,10 +356,6 @@ fn make_what_fits(
             made => return made,
         }
     }
-}
-
-fn sync_folder(path: &Path) -> io::Result<()> {
-    File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()
 }
 
 fn unmappable(path: &Path, error: &io::Error) -> Error {

@@ -58,10 +58,10 @@ impl CommitLog {
         if went_down {
             // Before it is settled: who opens a log that is settled takes it for forgotten.
             self.forget_but(begin, end);
-            self.sync()?;
+            self.sync_in_turn()?;
         }
         self.settle(begin, end, last_id, identity);
-        if went_down { self.sync() } else { self.forget_unpublished() }
+        if went_down { self.sync_in_turn() } else { self.forget_unpublished() }
     }
 
     /// Takes back what somebody put in who did not come to publish it, before others write over it: a power cut may
@@ -87,10 +87,11 @@ impl CommitLog {
             end += self.to_the_end(end);
         }
         // Its first word last, when the rest is on the medium: who dies in here leaves something to whoever comes next.
-        self.fill_with_zeroes(published + 8, most.min(end + 8));
+        let end = most.min(end + 8);
+        self.fill_with_zeroes(published + 8, end);
         let first = self.map.word(self.place(published));
         first.store(NO_HEAD, Ordering::Release);
-        self.sync_in_turn()?;
+        self.sync_in_turn().inspect_err(|_| self.distrust_until(end))?;
         first.store(0, Ordering::Release);
         Ok(())
     }
@@ -165,12 +166,23 @@ impl CommitLog {
     /// From one position to another, from behind: of what is there whole records are left in the beginning, where they are
     /// found. Pages that hold nothing are not written to.
     fn fill_with_zeroes(&self, from: u64, to: u64) {
-        for at in (from / 8..to / 8).rev() {
-            let word = self.map.word(self.place(8 * at));
-            if word.load(Ordering::Relaxed) != 0 {
+        /// Bytes that are looked at together.
+        const BLOCK: u64 = 4096;
+        let mut words = [0; (BLOCK / 8) as usize];
+        let mut end = to;
+        while end > from {
+            let last = end - 1;
+            // Never over the end of the ring.
+            let begin = from.max(last - last % self.capacity % BLOCK);
+            let words = &mut words[..((end - begin) / 8) as usize];
+            self.map.read(self.place(begin), words);
+            if words.iter().any(|word| *word != 0) {
                 hooks::point("log.forget");
-                word.store(0, Ordering::Release);
+                for byte in (0..8 * words.len()).step_by(8).rev() {
+                    self.map.word(self.place(begin) + byte).store(0, Ordering::Release);
+                }
             }
+            end = begin;
         }
     }
 

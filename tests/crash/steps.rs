@@ -132,7 +132,7 @@ fn who_makes_a_ledger_beside_others_dies_at_each_step() {
 #[test]
 fn who_puts_in_order_what_a_dead_process_left_dies_too() {
     let logged: [&[(&str, u64)]; 5] = [
-        &[("log.forget", 20), ("log.forget", 20)],
+        &[("log.forget", 1), ("log.forget", 1)],
         &[("log.recover", 0), ("log.recover", 0)],
         &[("log.settle", 12), ("log.settle", 12), ("log.settle", 12)],
         &[("fold.commit", 1), ("fold.committed", 1), ("log.fold", 1)],

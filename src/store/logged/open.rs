@@ -13,6 +13,7 @@ use super::wake::Wake;
 use super::{LedgerStore, Logged};
 use crate::call;
 use crate::commit_log::{CommitLog, Scratch};
+use crate::companion;
 use crate::config::{Scope, Settings};
 use crate::error::{Error, Result, Status};
 use crate::gate::Locked;
@@ -172,7 +173,7 @@ impl LedgerStore {
             if is_durable {
                 // What others folded who did not care must not be missing before what is appended now: the
                 // log may not have it any more.
-                self.sqlite.sync()?;
+                logged.sync_file()?;
             }
             settings.note("log_bytes", &log.capacity().to_string());
             logged.begin(&log)?;
@@ -313,7 +314,7 @@ impl Logged {
         let open = || {
             let identity = self.sqlite.log_identity()?;
             let locks = Arc::clone(&self.gate.locks);
-            let sync_file = || self.sqlite.sync();
+            let sync_file = || self.sync_file();
             let opened =
                 CommitLog::open(&self.gate.path, &identity, ring_bytes, is_durable, locks, sync_file)?;
             let _ = self.writing.set(Arc::clone(&self.gate.here.writers));
@@ -328,6 +329,19 @@ impl Logged {
             Ok(opened.log)
         };
         if at_the_gate { open() } else { self.gate.pass(true, open) }
+    }
+
+    /// Brings to the medium what the ledger file has, whoever stored it and however. Not by SQLite: its checkpoint syncs
+    /// nothing where everything is folded that readers leave to it, and needs room, as a commit does, and a lock.
+    fn sync_file(&self) -> Result<()> {
+        let path = &self.gate.path;
+        let beside = |ending| match companion::find(&companion::path_of(path, ending), false)? {
+            Some(file) => file.sync_all(),
+            None => Ok(()),
+        };
+        // By the descriptor of the locks: closing another one would drop those of other copies of SQLite.
+        let synced = beside("-wal").and_then(|()| self.gate.locks.sync()).and_then(|()| beside("-journal"));
+        synced.and_then(|()| companion::sync_folder(path)).map_err(|error| io(path.display(), &error))
     }
 
     /// Begins with what the log has.
