@@ -779,5 +779,9 @@ int main(int argc, char **argv) {
     const bool whole = did_all() && kills > 0;
     if (!whole)
         fprintf(stderr, "something that was to be tried was not done at all\n");
-    return all->errors == 0 && broken == 0 && whole ? 0 : 1;
+    /* Each waits long for the others: a disk may be slow now and then, and nothing else. */
+    const bool seldom_busy = all->busy <= (all->entries + all->polls) / 100;
+    if (!seldom_busy)
+        fprintf(stderr, "found: busy %lld times\n", (long long)all->busy);
+    return all->errors == 0 && broken == 0 && whole && seldom_busy ? 0 : 1;
 }
