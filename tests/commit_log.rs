@@ -491,18 +491,20 @@ fn appends_what_it_is_told() {
     }
 }
 
+/// A process that has the ledger open, appends what it is told, and dies at this place.
+fn dies_at(file: &str, place: &str) -> Process {
+    let mut process = Process::start("appends_what_it_is_told", &[("FILE", file), ("KILL", place)]);
+    assert_eq!(process.line.hear().as_deref(), Some("ready"));
+    process
+}
+
 /// One dies when he has announced a batch and not published it, and the next one when he has put an entry in the place of
 /// its first.
 #[test]
 fn what_is_left_of_a_batch_behind_another_entry_is_never_published() {
     let place = Place::new();
     let file = place.file("ledger.db");
-    let dies = |at: &str| {
-        let mut process = Process::start("appends_what_it_is_told", &[("FILE", &file), ("KILL", at)]);
-        assert_eq!(process.line.hear().as_deref(), Some("ready"));
-        process
-    };
-    let (mut first, mut second) = (dies("log.publishing:0"), dies("log.publish:0"));
+    let (mut first, mut second) = (dies_at(&file, "log.publishing:0"), dies_at(&file, "log.publish:0"));
     let batch: Vec<String> = (1..=5).map(|k| entry(f64::from(k), "n")).collect();
     first.line.say(&format!("[{}]", batch.join(",")));
     first.end_by_a_kill();
@@ -522,12 +524,8 @@ fn what_is_left_of_a_batch_is_taken_back_whoever_dies_meanwhile() {
     for death in [0, 1, 3] {
         let place = Place::new();
         let file = place.file("ledger.db");
-        let dies = |at: &str| {
-            let mut process = Process::start("appends_what_it_is_told", &[("FILE", &file), ("KILL", at)]);
-            assert_eq!(process.line.hear().as_deref(), Some("ready"));
-            process
-        };
-        let (mut first, mut second) = (dies("log.publishing:0"), dies(&format!("log.forget:{death}")));
+        let (mut first, mut second) =
+            (dies_at(&file, "log.publishing:0"), dies_at(&file, &format!("log.forget:{death}")));
         let ledger = place.open(&[LOG]);
         let batch: Vec<String> = (1..=200).map(|k| entry(f64::from(k), "begun")).collect();
         first.line.say(&format!("[{}]", batch.join(",")));
